@@ -1,0 +1,3 @@
+"""Evenkeel: a market-neutral trading bot for crypto perpetual futures."""
+
+__version__ = "0.1.0"

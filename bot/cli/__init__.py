@@ -1,0 +1,4 @@
+"""One small file per verb group.
+
+May import everything. Used by people.
+"""

@@ -1,0 +1,147 @@
+"""What a person or a script sees of the engine: one frozen picture, taken between two steps."""
+
+from __future__ import annotations
+
+import msgspec
+
+from bot.domain.values import Nanos
+
+
+class AttributionView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the P&L came from, USD as decimal strings (quant reference 15.1)."""
+
+    price: str
+    basis: str
+    funding: str
+    fees: str
+    slippage: str
+    borrow: str
+    total: str
+
+
+class LegView(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg of a pair."""
+
+    instrument: str
+    quantity_base: str
+    value_usd: str
+    price: str
+    liquidation_distance_pct: float | None
+
+
+class PairView(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair, both legs."""
+
+    pair_id: str
+    coin: str
+    state: str
+    long_leg: LegView
+    short_leg: LegView
+    notional_usd: str
+    target_notional_usd: str
+    delta_usd: str
+    unhedged_s: float
+    opened_ns: Nanos | None
+    funding_usd: str
+    fees_usd: str
+    net_usd: str
+    forecast_annual_pct: float | None
+    next_funding_ns: Nanos | None
+    basis_bps: float | None
+    reason: str
+
+
+class VenueView(msgspec.Struct, frozen=True, kw_only=True):
+    """One venue as we know it."""
+
+    venue: str
+    data_age_s: float | None
+    connected: bool
+    reconciled_ns: Nanos | None
+    blocked: tuple[str, ...]
+    spot_usd: str
+    futures_usd: str
+    equity_usd: str
+    margin_used_pct: float | None
+    open_orders: int
+    positions: int
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantity of one owner."""
+
+    instrument: str
+    owner: str
+    quantity_base: str
+    average_price: str
+    price: str
+    value_usd: str
+    unrealised_usd: str
+    realised_usd: str
+    funding_usd: str
+    fees_usd: str
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """One order in any state."""
+
+    order_id: str
+    at_ns: Nanos
+    instrument: str
+    owner: str
+    side: str
+    quantity_base: str
+    filled_base: str
+    limit_price: str
+    state: str
+    purpose: str
+
+
+class LimitView(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit with its headroom."""
+
+    limit: str
+    value: float
+    allowed: float
+    unit: str
+
+
+class AlertView(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert that nobody has acknowledged."""
+
+    at_ns: Nanos
+    name: str
+    text: str
+    page: bool
+
+
+class EngineView(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole picture."""
+
+    at_ns: Nanos
+    kind: str
+    account: str
+    epoch: int
+    mode: str
+    mode_reasons: tuple[str, ...]
+    equity_usd: str
+    start_equity_usd: str
+    net_pct: float
+    day_usd: str
+    drawdown_pct: float
+    attribution: AttributionView
+    unhedged_usd: str
+    unhedged_s: float
+    gross_usd: str
+    pairs: tuple[PairView, ...]
+    closed_pairs: int
+    venues: tuple[VenueView, ...]
+    positions: tuple[PositionView, ...]
+    orders_open: tuple[OrderView, ...]
+    orders_unknown: int
+    limits: tuple[LimitView, ...]
+    alerts: tuple[AlertView, ...]
+    next_funding_ns: Nanos | None
+    idle_reasons: tuple[tuple[str, int], ...]
+    last_decision_ns: Nanos | None
+    last_notes: tuple[str, ...]
