@@ -127,6 +127,13 @@ class InstrumentsChanged(Event, frozen=True):
     instruments: tuple[Instrument, ...]
 
 
+class ReferenceRate(Event, frozen=True):
+    """A published yield of idle cash (a T-bill): what capital would earn without trading."""
+
+    name: str
+    annual: float
+
+
 # ----------------------------------------------------------------------------------------- our account at a venue
 
 
@@ -334,6 +341,12 @@ class SessionStarted(Event, frozen=True):
     """Reason of a kill latch found at start; empty if none."""
     resumed: bool = False
     """An earlier session of this account exists in the journal."""
+    cadence_s: float = 1.0
+    """The feed's declared cadence: how far apart two quotes of an instrument may lie in good order."""
+    trade_from_ns: Nanos = Nanos(0)
+    """Events before this instant only warm the forecasts; nothing is read, decided or sent."""
+    doubts: tuple[str, ...] = ()
+    """Why the state behind this session is not trusted yet (build changed, replay differs): REDUCE_ONLY."""
 
 
 class OperatorAction(Enum):
@@ -382,7 +395,9 @@ class ClockJumped(Event, frozen=True):
     jump_s: float
 
 
-MarketEvent = Marks | Quotes | BarsClosed | Prints | FundingSettled | TradingHalted | InstrumentsChanged
+MarketEvent = (
+    Marks | Quotes | BarsClosed | Prints | FundingSettled | TradingHalted | InstrumentsChanged | ReferenceRate
+)
 AccountEvent = (
     OrderAccepted | OrderRejected | OrderUnknown | OrderClosed | CancelFailed | Fill | ForcedFill | FundingPaid
     | CashMoved | TransferEnded | OrderReport | AccountReport | ReadFailed | VenueConnection
@@ -394,7 +409,7 @@ AnyEvent = MarketEvent | AccountEvent | ProcessEvent
 
 EVENT_RANK: dict[type[Event], int] = {
     SessionStarted: 0, Control: 0, StorageFailed: 0, StorageRestored: 0, ClockJumped: 0,
-    InstrumentsChanged: 1, TradingHalted: 1,
+    InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1,
     Marks: 2,
     BarsClosed: 3, Quotes: 3, Prints: 3,
     FundingSettled: 4, FundingPaid: 4,

@@ -1,0 +1,57 @@
+"""`python -m bot` is the `evenkeel` command: errors become one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from bot.domain.errors import BotError
+
+EXIT_UNEXPECTED = 70
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 done, 1 failed, 2 usage, 70 a mistake of ours, 75 locked, 78 configuration, 130 interrupted."""
+    from bot.cli.root import run_verb
+
+    return guarded(lambda: run_verb(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def guarded(verb: Callable[[], int]) -> int:
+    """Run it and turn whatever it raises into one line on stderr and an exit code.
+
+    Raises:
+        Exception: the unexpected one itself, when EVENKEEL_DEBUG is set.
+    """
+    try:
+        code = verb()
+        sys.stdout.flush()
+    except BotError as error:
+        _say(str(error) or type(error).__name__)
+        return int(getattr(error, "exit_code", 1))
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`). Python would complain once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE_CLOSED
+    except Exception as error:  # the outermost frame: a person reads one line, not a traceback
+        if os.environ.get("EVENKEEL_DEBUG"):
+            raise
+        _say(f"unexpected {type(error).__name__}: {error} (a mistake of ours; EVENKEEL_DEBUG=1 shows where)")
+        return EXIT_UNEXPECTED
+    return code
+
+
+def _say(text: str) -> None:
+    line = " ".join(text.split())
+    sys.stderr.write(f"evenkeel: {line}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

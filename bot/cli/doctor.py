@@ -1,0 +1,149 @@
+"""`doctor`: what about this machine and this folder would keep the bot from running well."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+
+from bot.cli import arguments as args
+from bot.cli.output import emit
+from bot.domain.errors import BotError
+from bot.settings import config_hash, load
+from bot.storage.kill_latch import KillLatch
+
+DISK_FREE_GB_MIN = 1.0
+SQLITE_MIN = (3, 35, 0)
+LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
+NEEDED = ("msgspec", "numpy", "scipy", "orjson", "structlog", "typer", "rich", "apscheduler", "duckdb")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing looked at; a `bad` one makes the verb exit 1."""
+
+    check: str
+    verdict: Literal["good", "warn", "bad"]
+    text: str
+
+
+def doctor(
+    config: args.Config = None, data: args.Data = None, home: args.Home = None, as_json: args.Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only what is not good.")] = False,
+) -> int:
+    """Check interpreter, packages, configuration, state folder, disk and accounts; exit 1 if something is bad."""
+    root = args.home(home)
+    findings = [
+        _interpreter(), *_packages(LOCK), _sqlite(), _configuration(config), _writable(root), _disk(root),
+        *_accounts(root), *(_data(data) if data is not None else ()),
+    ]
+    shown = [finding for finding in findings if not (quiet and finding.verdict == "good")]
+    bad = any(finding.verdict == "bad" for finding in findings)
+    emit({"ok": not bad, "findings": shown} if as_json else shown or "all good", as_json)
+    return 1 if bad else 0
+
+
+def _good(check: str, text: str) -> Finding:
+    return Finding(check=check, verdict="good", text=text)
+
+
+def _interpreter() -> Finding:
+    return _good("python", f"{'.'.join(map(str, sys.version_info[:3]))} at {sys.executable}")
+
+
+def _packages(lock: Path) -> Iterator[Finding]:
+    """Installed versions against the lock, where the lock is at hand (a checkout)."""
+    text = lock.read_text("utf-8") if lock.is_file() else ""
+    for name in NEEDED:
+        try:
+            have = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(check=name, verdict="bad", text="not installed; run ./evenkeel from the checkout")
+            continue
+        pins = re.findall(rf"^{name}==([^ ;\\]+)", text, re.MULTILINE)
+        if pins and have not in pins:
+            yield Finding(check=name, verdict="warn", text=f"{have}, but the lock says {' or '.join(pins)}")
+        else:
+            yield _good(name, have)
+
+
+def _sqlite() -> Finding:
+    if sqlite3.sqlite_version_info < SQLITE_MIN:
+        return Finding(check="sqlite", verdict="bad", text=f"{sqlite3.sqlite_version}: 3.35 or newer is needed")
+    return _good("sqlite", sqlite3.sqlite_version)
+
+
+def _configuration(config: Path | None) -> Finding:
+    try:
+        settings = load(config, os.environ)
+    except BotError as error:
+        return Finding(check="configuration", verdict="bad", text=str(error))
+    return _good("configuration", f"{config or 'built-in settings'}, hash {config_hash(settings)[:16]}")
+
+
+def _writable(home: Path) -> Finding:
+    """Whether the state folder, or the nearest folder above it that exists, can be written; makes nothing."""
+    folder = _nearest(home)
+    if not folder.is_dir():
+        return Finding(check="home", verdict="bad", text=f"{folder} is not a folder; choose another --home")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(check="home", verdict="bad", text=f"{folder} cannot be written; choose another --home")
+    return _good("home", f"{home.absolute()}{'' if home.exists() else ' (made at the first run)'}")
+
+
+def _disk(home: Path) -> Finding:
+    free_gb = shutil.disk_usage(_nearest(home)).free / 1e9
+    if free_gb < DISK_FREE_GB_MIN:
+        return Finding(check="disk", verdict="warn", text=f"only {free_gb:.1f} GB free; the journal will need more")
+    return _good("disk", f"{free_gb:.1f} GB free")
+
+
+def _accounts(home: Path) -> Iterator[Finding]:
+    """Accounts found, which of them run, and which are latched by a kill."""
+    for account in args.accounts(home):
+        pid = account.holder()
+        state = f"runs as pid {pid}" if pid is not None else "does not run"
+        latched = KillLatch(*account.kill_places).is_set
+        if latched:
+            state += "; kill latch found: HALTED until `evenkeel resume`"
+        name = f"account {account.kind}/{account.account}"
+        yield Finding(check=name, verdict="warn" if latched else "good", text=state)
+
+
+def _data(folder: Path) -> Iterator[Finding]:
+    files = sorted(folder.rglob("*.parquet")) if folder.is_dir() else []
+    if not files:
+        yield Finding(check="data", verdict="bad", text=f"{folder}: no Parquet files below it")
+        return
+    broken = [file for file in files if not _is_parquet(file)]
+    for file in broken:
+        yield Finding(check="data", verdict="bad", text=f"{file}: not a whole Parquet file; fetch it again")
+    if not broken:
+        yield _good("data", f"{folder}: {len(files)} Parquet files")
+
+
+def _is_parquet(file: Path) -> bool:
+    """Whether it begins and ends as Parquet does; a half-fetched one does not."""
+    try:
+        with file.open("rb") as handle:
+            head = handle.read(4)
+            handle.seek(-4, os.SEEK_END)
+            return head == b"PAR1" == handle.read(4)
+    except OSError:
+        return False
+
+
+def _nearest(folder: Path) -> Path:
+    """The folder itself, or the nearest one above it that exists."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder

@@ -1,0 +1,118 @@
+"""Verbs that look at history and at simulated days: backtest, report, replay, sim."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bot.cli import arguments as args
+from bot.cli.output import emit
+from bot.cli.parse import duration_ns, seed_range
+from bot.cli.screens import open_screen, report_table
+from bot.domain.values import NS_PER_DAY
+from bot.options import BacktestOptions, DiffOptions, ReplayOptions, ReportOptions, SimOptions
+from bot.settings import load
+
+
+def backtest(
+    config: args.Config = None, data: args.Data = None, venues: args.Venues = None, symbols: args.Symbols = None,
+    start: args.From = None, end: args.To = None, capital: args.Capital = None, home: args.Home = None,
+    as_json: args.Json = False,
+) -> int:
+    """Run the bot over recorded history and report what it earned, from what, at which risk."""
+    scope = args.scope(data, venues, symbols, start, end)
+    if scope.data is None:
+        raise typer.BadParameter("backtest needs --data DIR, a folder of Parquet history")
+    settings = load(config, os.environ)
+
+    from bot import app
+
+    screen = open_screen(as_json, live=False)
+    options = BacktestOptions(home=args.home(home), scope=scope, capital_usd=args.capital(capital), screen=screen)
+    report = app.run_backtest(settings, options)
+    emit(report, as_json, report_table(report, as_json))
+    return 0
+
+
+def report(
+    source: Annotated[Path | None, typer.Argument(metavar="[RUN]", help="A journal or an account's folder.")] = None,
+    config: args.Config = None, account: args.Account = None, home: args.Home = None, as_json: args.Json = False,
+) -> int:
+    """Print the report of a recorded run; none named: the newest under the home folder."""
+    if source is not None and not source.exists():
+        raise typer.BadParameter(f"{source}: no such journal or folder")
+    settings = load(config, os.environ)
+
+    from bot import app
+
+    options = ReportOptions(home=args.home(home), source=source, account=args.account(account))
+    document = app.run_report(settings, options)
+    emit(document, as_json, report_table(document, as_json))
+    return 0
+
+
+def replay(
+    journal: Annotated[Path | None, typer.Argument(metavar="[JOURNAL]", help="A recorded run's journal.")] = None,
+    diff: Annotated[bool, typer.Option("--diff", help="Daemon against backtest over the same history.")] = False,
+    config: args.Config = None, data: args.Data = None, venues: args.Venues = None, symbols: args.Symbols = None,
+    start: args.From = None, end: args.To = None, capital: args.Capital = None, home: args.Home = None,
+    as_json: args.Json = False,
+) -> int:
+    """Step a recorded run again and compare; or compare daemon and backtest (--diff). Exit 1 on any difference."""
+    scope = args.scope(data, venues, symbols, start, end)
+    if diff == (journal is not None):
+        raise typer.BadParameter("give either a JOURNAL, or --diff with --data DIR --from A --to B")
+    if diff and (scope.data is None or scope.from_ns is None or scope.to_ns is None):
+        raise typer.BadParameter("replay --diff needs --data DIR --from A --to B")
+    if journal is not None and not journal.exists():
+        raise typer.BadParameter(f"{journal}: no such journal")
+    settings = load(config, os.environ)
+
+    from bot import app
+
+    root, screen = args.home(home), open_screen(as_json, live=False)
+    if journal is not None:
+        outcome: Any = app.run_replay(settings, ReplayOptions(home=root, journal=journal, screen=screen))
+    else:
+        options = DiffOptions(home=root, scope=scope, capital_usd=args.capital(capital), screen=screen)
+        outcome = app.run_diff(settings, options)
+    count = differences(outcome)
+    emit(outcome, as_json, f"{count} differences" if count == 0 else None)
+    return 0 if count == 0 else 1
+
+
+def sim(
+    seeds: Annotated[str, typer.Option("--seeds", metavar="A..B", help="One seed, or a range, both ends.")] = "0..9",
+    days: Annotated[str, typer.Option("--days", metavar="N", help="Simulated days per seed: 2, or 12h.")] = "2",
+    profile: Annotated[str, typer.Option("--profile", metavar="NAME", help="Which faults, how often.")] = "default",
+    config: args.Config = None, home: args.Home = None, as_json: args.Json = False,
+) -> int:
+    """Run seeded days with faults and check every invariant; exit 1 on any violation."""
+    span = args.parsed("--days", lambda text: duration_ns(text if text[-1:].isalpha() else f"{text}d"), days)
+    bounds = args.parsed("--seeds", seed_range, seeds)
+    assert span is not None, "it has a default"
+    assert bounds is not None, "it has a default"
+    settings = load(config, os.environ)
+
+    from bot import app
+
+    document = app.run_sim(settings, SimOptions(
+        home=args.home(home), seed_first=bounds[0], seed_last=bounds[1], days=span / NS_PER_DAY, profile=profile,
+        screen=open_screen(as_json, live=False),
+    ))
+    emit(document, as_json)
+    return 0 if field(document, "violations") == 0 else 1
+
+
+def differences(outcome: Any) -> int:
+    """How many differences a comparison found."""
+    count = field(outcome, "differences")
+    return count if isinstance(count, int) else len(count)
+
+
+def field(document: Any, name: str) -> Any:
+    """A field of a document that may be a struct or a plain mapping."""
+    return document[name] if isinstance(document, dict) else getattr(document, name)

@@ -1,0 +1,224 @@
+"""Our account at the venues: cash, funding, forced fills, transfers, and reconciliation with the venue's truth."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.domain.commands import CancelOrder
+from bot.domain.events import (
+    AccountReport,
+    CashMoved,
+    Fill,
+    ForcedFill,
+    FundingPaid,
+    ReadFailed,
+    TransferEnded,
+    VenueConnection,
+)
+from bot.domain.values import NS_PER_S, Nanos, is_pair_owner
+from bot.engine import orders_desk, pairs_desk
+from bot.engine.state import VenueState
+from bot.engine.turn import Turn
+from bot.execution import order_states
+from bot.execution.reconcile import compare_books, compare_open_orders
+from bot.risk import stops
+
+FUNDING_GAP_USD = Decimal("0.05")
+"""A payment that differs from our own estimate by more than this and 5 % alarms."""
+
+
+def on_cash(turn: Turn, event: CashMoved) -> None:
+    """Deposits and withdrawals are not P&L."""
+    if turn.ledger.apply_cash(event):
+        turn.state.start_equity_usd += event.amount_usd
+        stops.cash_flow(turn.state.stops, event.amount_usd)
+        turn.note("cash_moved", venue=event.venue, wallet=event.wallet.value, amount_usd=event.amount_usd,
+                  reference=event.reference)
+
+
+def on_funding_paid(turn: Turn, event: FundingPaid) -> None:
+    """Booked once per settlement from what the venue paid; our own estimate stands beside it."""
+    instrument = turn.instrument(event.instrument)
+    pending = dict(turn.ledger.pending_settlements()).get(event.instrument)
+    turn.revalue(event.instrument)
+    shares = turn.ledger.apply_funding(event, instrument)
+    if not shares:
+        return
+    mark = turn.state.market.value_marks.get(event.instrument)
+    turn.note("funding_booked", instrument=event.instrument, settled_ns=event.settled_ns,
+              amount_usd=event.amount_usd, rate=event.rate, quantity_base=event.quantity,
+              owners=",".join(share.owner for share in shares))
+    if pending is None or mark is None:
+        return
+    expected = -event.quantity * mark * event.rate
+    gap = abs(expected - event.amount_usd)
+    if gap > FUNDING_GAP_USD and gap > abs(expected) * Decimal("0.05"):
+        turn.alert("funding_gap", f"{event.instrument}: paid {event.amount_usd:f}, expected {expected:.4f} USD")
+
+
+def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
+    """The venue closed part of a position: the other leg goes at once."""
+    turn.revalue_all()
+    instrument = turn.instrument(event.instrument)
+    shares = turn.ledger.apply_forced_fill(event, instrument, turn.state.market.mid(event.instrument))
+    if not shares:
+        return
+    turn.note("forced_fill", instrument=event.instrument, cause=event.cause,
+              quantity_base=instrument.quantity(event.quantity_lots), price=instrument.price(event.price_ticks))
+    turn.alert(event.cause, f"{event.instrument}: the venue closed {instrument.quantity(event.quantity_lots):f} at "
+                            f"{instrument.price(event.price_ticks):f} ({event.cause}); the other leg is being closed",
+               page=True)
+    for share in shares:
+        if is_pair_owner(share.owner):
+            pairs_desk.close(turn, share.owner, event.cause, urgent=True)
+
+
+def on_transfer_ended(turn: Turn, event: TransferEnded) -> None:
+    """Cash arrived, or came back."""
+    if not turn.ledger.end_transfer(event):
+        return
+    turn.state.transfers.pop(event.transfer_id, None)
+    turn.note("transfer_ended", transfer_id=event.transfer_id, ok=event.ok, fee_usd=event.fee_usd, why=event.why)
+    if not event.ok:
+        turn.alert("transfer_failed", f"transfer {event.transfer_id} came back: {event.why}")
+    for pair in turn.state.pairs.values():
+        if event.transfer_id in pair.waiting_transfers:
+            pair.waiting_transfers = tuple(t for t in pair.waiting_transfers if t != event.transfer_id)
+            turn.look(pair.pair_id)
+
+
+def on_connection(turn: Turn, event: VenueConnection) -> None:
+    """Down: no opens there. Up: reconcile before anything opens."""
+    venue = turn.state.venues[event.venue]
+    venue.connected = event.up
+    turn.note("venue_connection", venue=event.venue, up=event.up)
+    if event.up:
+        turn.state.modes.unblock_venue(event.venue, "disconnected")
+        distrust(turn, venue, "reconnected")
+        turn.read_account(venue)
+    else:
+        turn.state.modes.block_venue(event.venue, turn.reason("disconnected", "private side down", "reconnect"))
+
+
+def distrust(turn: Turn, venue: VenueState, why: str) -> None:
+    """No opens at this venue until it has been reconciled."""
+    turn.state.modes.block_venue(venue.venue, turn.reason("not_reconciled", why, "reconciliation"))
+
+
+def on_read_failed(turn: Turn, event: ReadFailed) -> None:
+    """A failed read proves nothing; ask again soon."""
+    venue = turn.state.venues[event.venue]
+    if event.request_id == venue.read_id:
+        venue.read_id = ""
+        venue.next_read_ns = Nanos(turn.now_ns + NS_PER_S)
+
+
+def on_report(turn: Turn, event: AccountReport) -> None:
+    """The venue's whole truth: book what we missed, then compare everything else."""
+    venue = turn.state.venues[event.venue]
+    for fill in event.fills:
+        if isinstance(fill, Fill):
+            orders_desk.on_fill(turn, fill)
+        else:
+            on_forced_fill(turn, fill)
+    for cash in event.cash:
+        on_cash(turn, cash)
+    for paid in event.funding:
+        on_funding_paid(turn, paid)
+    for ended in event.transfers_ended:
+        on_transfer_ended(turn, ended)
+    venue.cursor = max(venue.cursor, event.cursor)
+    if event.request_id != venue.read_id:
+        return  # an older answer: what it brought is booked, but it proves nothing about now
+    venue.read_id = ""
+    venue.next_read_ns = Nanos(turn.now_ns + reconcile_every_ns(turn))
+    _compare_orders(turn, event)
+    _compare_books(turn, venue, event)
+
+
+def _compare_orders(turn: Turn, event: AccountReport) -> None:
+    findings = compare_open_orders(event, turn.state.orders, 2 * NS_PER_S)
+    for order_id in findings.forgotten:
+        turn.alert("forgotten_order", f"{event.venue}: our order {order_id} is open and unknown here: cancelling")
+        any_instrument = next(iter(turn.state.market.instruments))
+        order = turn.state.orders.get(order_id)
+        instrument = order.intent.instrument if order is not None else any_instrument
+        turn.commands.append(CancelOrder(event.venue, instrument, order_id))
+    for order_id in findings.missing:
+        order_states.doubt(turn.state.orders[order_id], turn.now_ns, turn.params.execution)
+    if findings.foreign:
+        text = f"{event.venue}: {len(findings.foreign)} open order(s) that are not ours"
+        if turn.state.modes.block_venue(event.venue, turn.reason("foreign_orders", text, "operator: resume")):
+            turn.alert("foreign_orders", text, page=True)
+
+
+def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
+    """Compare only what is at rest: orders or transfers on their way make both sides right at different times."""
+    in_motion = any(turn.state.orders[o].intent.venue == event.venue for o in turn.state.live_orders)
+    in_motion = in_motion or bool(turn.ledger.state.transfers)
+    if not in_motion:
+        differences = compare_books(event, turn.ledger, turn.state.market.instruments)
+        if differences:
+            _differ(turn, venue, "; ".join(f"{d.what}: venue {d.venue_says}, books {d.we_say}" for d in differences))
+            return
+        venue.differences = 0
+        turn.state.modes.unblock_venue(venue.venue, "books_differ")
+        if not event.positions and not event.open_orders:
+            venue.flat_proven_ns = turn.now_ns
+    elif "not_reconciled" in turn.state.modes.venue_reasons(venue.venue):
+        # at a start all trades up to the report are booked; orders in motion are resolved by their own queries
+        venue.next_read_ns = Nanos(turn.now_ns + NS_PER_S)
+        return
+    venue.reconciled_ns = turn.now_ns
+    if turn.state.modes.unblock_venue(venue.venue, "not_reconciled"):
+        turn.note("venue_reconciled", venue=venue.venue)
+        for pair in turn.state.pairs.values():
+            turn.look(pair.pair_id)
+
+
+def _differ(turn: Turn, venue: VenueState, text: str) -> None:
+    """Two agreeing reads make a difference real (F37); then no opens until it is explained."""
+    venue.differences += 1
+    if venue.differences == 1:
+        venue.next_read_ns = Nanos(turn.now_ns + 2 * NS_PER_S)
+    else:
+        reason = turn.reason("books_differ", text[:300], "agreement with the venue")
+        if turn.state.modes.block_venue(venue.venue, reason):
+            turn.alert("books_differ", f"{venue.venue}: {text[:300]}", page=True)
+
+
+def reconcile_every_ns(turn: Turn) -> int:
+    """60 s, or the feed's cadence where that is longer."""
+    return int(max(turn.params.risk.reconcile_s, turn.state.session.cadence_s) * NS_PER_S)
+
+
+def run_reads(turn: Turn) -> None:
+    """Send the account reads that are due, and those again whose answer never came."""
+    if not turn.state.session.trading:
+        return
+    timeout_ns = int(turn.params.risk.reconcile_timeout_s * NS_PER_S)
+    for venue in turn.state.venues.values():
+        if venue.read_id and turn.now_ns - venue.read_ns >= timeout_ns:
+            venue.read_id = ""
+            venue.next_read_ns = turn.now_ns
+        if not venue.read_id and venue.next_read_ns is not None and venue.next_read_ns <= turn.now_ns:
+            turn.read_account(venue)
+
+
+def next_read_ns(turn: Turn) -> Nanos | None:
+    """When the next read, or the timeout of one, is due."""
+    if not turn.state.session.trading:
+        return None
+    timeout_ns = int(turn.params.risk.reconcile_timeout_s * NS_PER_S)
+    times = [v.read_ns + timeout_ns if v.read_id else v.next_read_ns for v in turn.state.venues.values()]
+    known = [t for t in times if t is not None]
+    return Nanos(min(known)) if known else None
+
+
+def watch_transfers(turn: Turn) -> None:
+    """Alert a transfer that has not arrived in time."""
+    timeout_ns = int(turn.params.risk.transfer_timeout_s * NS_PER_S)
+    for transfer_id, sent_ns in turn.state.transfers.items():
+        if turn.now_ns - sent_ns > timeout_ns:
+            turn.alert("transfer_overdue", f"transfer {transfer_id} has not arrived after "
+                                           f"{turn.params.risk.transfer_timeout_s:g} s")

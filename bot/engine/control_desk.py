@@ -1,0 +1,180 @@
+"""The operator and the process: start, pause, resume, flatten, kill, stop, storage and clock trouble."""
+
+from __future__ import annotations
+
+from bot.domain.events import ClockJumped, Control, OperatorAction, SessionStarted, StorageFailed
+from bot.domain.values import NS_PER_S, Nanos
+from bot.engine import account_desk, orders_desk, pairs_desk
+from bot.engine.state import VenueState
+from bot.engine.turn import Turn
+from bot.execution import order_states
+from bot.execution.order_states import OrderState
+from bot.execution.pair_execution import hedged_base
+from bot.portfolio.pairs import PairState
+
+OPERATOR_REASONS = ("operator", "flatten", "kill", "drawdown", "daily_loss", "runaway", "doubts", "storage")
+OPERATOR_BLOCKS = ("foreign_orders", "foreign_fill", "books_differ")
+
+
+def on_session(turn: Turn, event: SessionStarted) -> None:
+    """A process took over. Nothing is trusted until the venues have been read; unanswered orders are UNKNOWN."""
+    session = turn.state.session
+    session.epoch, session.account, session.kind = event.epoch, event.account, event.kind
+    session.build, session.config_hash, session.cadence_s = event.build, event.config_hash, event.cadence_s
+    session.trade_from_ns, session.orders_made = event.trade_from_ns, 0
+    session.trading = turn.now_ns >= event.trade_from_ns
+    for instrument in event.instruments:
+        turn.state.market.instruments[instrument.id] = instrument
+        turn.state.venues.setdefault(instrument.venue, VenueState(venue=instrument.venue))
+    turn.state.modes.lift("stopping")
+    turn.state.modes.lift("storage")
+    if event.latch:
+        turn.state.modes.halt(turn.reason("kill", event.latch, "operator: resume"))
+    if event.doubts:
+        turn.state.modes.reduce(turn.reason("doubts", "; ".join(event.doubts)[:300], "reconciliation, then resume"))
+    for order_id in turn.state.live_orders:
+        order = turn.state.orders[order_id]
+        if order.state is OrderState.SENT:
+            order.state = OrderState.UNKNOWN
+        order_states.doubt(order, turn.now_ns, turn.params.execution)
+    turn.note("session_started", epoch=event.epoch, kind=event.kind, account=event.account, build=event.build,
+              config_hash=event.config_hash, resumed=event.resumed)
+    for venue in turn.state.venues.values():
+        venue.connected, venue.read_id, venue.differences = True, "", 0
+        turn.state.modes.unblock_venue(venue.venue, "disconnected")
+        account_desk.distrust(turn, venue, "start")
+    if session.trading:
+        begin_trading(turn)
+    else:
+        turn.state.next_rebalance_ns = None
+
+
+def begin_trading(turn: Turn) -> None:
+    """From here accounts are read and decisions taken."""
+    turn.state.session.trading = True
+    for venue in turn.state.venues.values():
+        turn.read_account(venue)
+    every, offset = turn.params.rebalance_every_s * NS_PER_S, turn.params.rebalance_offset_s * NS_PER_S
+    turn.state.next_rebalance_ns = Nanos(-(-(turn.now_ns - offset) // every) * every + offset)
+    for pair in turn.state.pairs.values():
+        turn.look(pair.pair_id)
+
+
+def on_control(turn: Turn, event: Control) -> None:
+    """An operator's order, ahead of everything else."""
+    turn.note("control", action=event.action.value, actor=event.actor, reason=event.reason)
+    match event.action:
+        case OperatorAction.PAUSE:
+            _pause(turn, "operator", event.reason or "paused by the operator")
+        case OperatorAction.RESUME:
+            _resume(turn)
+        case OperatorAction.FLATTEN:
+            _pause(turn, "flatten", event.reason or "flatten ordered")
+            _close_all(turn, "operator_flatten", urgent=False)
+        case OperatorAction.KILL:
+            _kill(turn, event)
+        case OperatorAction.KILL_HOLD:
+            _kill_hold(turn, event)
+        case OperatorAction.STOP:
+            turn.state.modes.reduce(turn.reason("stopping", "the process is ending", "the next start"))
+            orders_desk.cancel_all(turn)
+        case OperatorAction.ACKNOWLEDGE:
+            turn.state.alerts.clear()
+
+
+def _pause(turn: Turn, name: str, text: str) -> None:
+    """No opens; pairs are made whole, held pairs stay, exits go on."""
+    turn.state.modes.reduce(turn.reason(name, text, "operator: resume"))
+    turn.note("mode_changed", mode=turn.state.modes.mode().value, reason=name)
+    orders_desk.cancel_all(turn, opening_only=True)
+    for pair in turn.state.pairs.values():
+        turn.look(pair.pair_id)
+
+
+def _resume(turn: Turn) -> None:
+    """Lift what an operator may lift; opens wait for a fresh reconciliation."""
+    modes = turn.state.modes
+    lifted = [name for name in OPERATOR_REASONS if modes.lift(name)]
+    for venue in turn.state.venues.values():
+        lifted += [name for name in OPERATOR_BLOCKS if modes.unblock_venue(venue.venue, name)]
+        account_desk.distrust(turn, venue, "resumed")
+        turn.read_account(venue)
+    for instrument in modes.instruments:
+        if modes.unblock_instrument(instrument, "rejects"):
+            lifted.append(f"rejects {instrument}")
+    turn.state.rejects.clear()
+    turn.state.recent_opens.clear()
+    turn.state.killed_flatten = False
+    turn.state.stops.peak_usd = turn.equity_usd()
+    turn.note("mode_changed", mode=modes.mode().value, lifted=",".join(lifted))
+
+
+def _kill(turn: Turn, event: Control) -> None:
+    """Cancel all, end flat, latch. The venue itself must show flat before it counts as done."""
+    text = event.reason or "kill switch"
+    if turn.state.modes.halt(turn.reason("kill", text, "operator: resume")):
+        turn.alert("killed", f"kill switch by {event.actor}: {text}", page=True)
+    turn.state.killed_flatten = True
+    turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill")
+    orders_desk.cancel_all(turn)
+    _close_all(turn, "kill", urgent=True)
+    for venue in turn.state.venues.values():
+        venue.flat_proven_ns = None
+        turn.read_account(venue)
+
+
+def _kill_hold(turn: Turn, event: Control) -> None:
+    """Cancel all, trim broken pairs, latch; whole pairs stay as they are."""
+    turn.state.modes.halt(turn.reason("kill", event.reason or "kill switch (hold)", "operator: resume"))
+    turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill_hold")
+    orders_desk.cancel_all(turn)
+    for pair in turn.state.pairs.values():
+        if pair.live:
+            pair.parent = None
+            pair.target_base = hedged_base(pairs_desk.situation(turn, pair, pair.long_leg),
+                                           pairs_desk.situation(turn, pair, pair.short_leg))
+            turn.look(pair.pair_id)
+
+
+def _close_all(turn: Turn, reason: str, *, urgent: bool) -> None:
+    for pair in tuple(turn.state.pairs.values()):
+        if pair.state is not PairState.FLAT:
+            pairs_desk.close(turn, pair.pair_id, reason, urgent=urgent)
+
+
+def verify_flat(turn: Turn) -> None:
+    """After a kill: say once that every venue has shown no position and no open order."""
+    if not turn.state.killed_flatten or any(pair.live for pair in turn.state.pairs.values()):
+        return
+    waiting = [venue for venue in turn.state.venues.values() if venue.flat_proven_ns is None]
+    if not waiting:
+        turn.state.killed_flatten = False
+        turn.note("kill_verified_flat", venues=",".join(turn.state.venues))
+        return
+    for venue in waiting:
+        if not venue.read_id and (venue.next_read_ns is None or venue.next_read_ns > turn.now_ns + NS_PER_S):
+            venue.next_read_ns = Nanos(turn.now_ns + NS_PER_S)
+
+
+def on_storage_failed(turn: Turn, event: StorageFailed) -> None:
+    """Commits fail: only cancels and reducing orders leave, unjournalled and alerted (I1's exception)."""
+    if turn.state.modes.halt(turn.reason("storage", event.why[:200], "working storage, then resume")):
+        turn.alert("storage_failed", f"commits fail: {event.why[:200]}; no opens", page=True)
+    orders_desk.cancel_all(turn, opening_only=True)
+
+
+def on_storage_restored(turn: Turn) -> None:
+    """Take everything from the venues before running on."""
+    if turn.state.modes.lift("storage"):
+        turn.note("mode_changed", mode=turn.state.modes.mode().value, lifted="storage")
+    for venue in turn.state.venues.values():
+        account_desk.distrust(turn, venue, "storage restored")
+        turn.read_account(venue)
+
+
+def on_clock_jumped(turn: Turn, event: ClockJumped) -> None:
+    """All data are stale: reconcile before any order."""
+    turn.alert("clock_jumped", f"the clock jumped by {event.jump_s:+.1f} s; reconciling")
+    for venue in turn.state.venues.values():
+        account_desk.distrust(turn, venue, "clock jumped")
+        turn.read_account(venue)

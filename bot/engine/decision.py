@@ -1,0 +1,350 @@
+"""The rebalance, line by line: what is known, what each candidate is worth, what is opened, kept, left, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from decimal import Decimal
+
+from bot.domain.commands import Transfer
+from bot.domain.instrument import Instrument
+from bot.domain.values import NS_PER_S, Nanos, Owner, Side, Venue, Wallet
+from bot.engine import margin_desk, pairs_desk
+from bot.engine.exposure import data_age_s_max, futures_equity_usd
+from bot.engine.step import CandidateRecord, DecisionRecord
+from bot.engine.turn import Turn
+from bot.execution.pair_execution import hedged_base
+from bot.execution.rounding import floor_joint, joint_step, smallest_joint_notional
+from bot.market.basis import BasisTracker
+from bot.market.costs import LegCosts, PairCosts, leg_costs, pair_costs
+from bot.portfolio.pairs import Pair, PairState
+from bot.risk.modes import Mode
+from bot.strategy.allocation import Allocation, Book, Target, allocate, notional_for_capital, wallet_shares
+from bot.strategy.carry import judge
+from bot.strategy.verdict import Action, Candidate, Held, PairInputs, PairKind, Verdict
+
+BARS_FROM_S = 300.0
+"""A feed this slow is bars: decisions stand only at a bar edge that both legs share."""
+EDGE_SLACK_S = 60.0
+SPOT_ROOM = Decimal("1.005")
+"""Spot cash kept per unit of notional to be bought: price bound and fees."""
+_CENT = Decimal("0.01")
+
+
+def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
+    """Judge every candidate, allocate, and set pairs in motion; record what was known and what bound it."""
+    turn.state.decisions_made += 1
+    equity = turn.equity_usd()
+    margin_desk.check_stops(turn)
+    work = _Judging(turn, float(equity))
+    verdicts = [work.verdict(candidate) for candidate in candidates]
+    turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}
+    allocation = allocate(verdicts, work.book(verdicts), turn.params.carry)
+    actions = _act(turn, allocation)
+    for passed in allocation.passed:
+        actions.append(f"pass {passed.candidate.key}: {passed.reason}")
+    turn.record = _record(turn, work, verdicts, allocation, actions, equity)
+    turn.state.decision = turn.record
+    _note_idle(turn, verdicts)
+
+
+# ------------------------------------------------------------------------------------------------- judgement
+
+
+class _Judging:
+    """One decision's look at the market: legs are priced once, however many candidates share them."""
+
+    def __init__(self, turn: Turn, equity_usd: float) -> None:
+        self.turn = turn
+        self.equity_usd = equity_usd
+        self.held = {f"{p.long_leg}|{p.short_leg}": p for p in turn.state.pairs.values() if p.live}
+        bars = turn.state.session.cadence_s >= BARS_FROM_S
+        self.age_max_s = turn.params.rebalance_offset_s + EDGE_SLACK_S if bars else data_age_s_max(turn)
+        self.bars = bars
+        self.ages: list[float] = []
+        self.off_edge: set[str] = set()
+        self._legs: dict[tuple[str, Side, int], LegCosts | None] = {}
+        self._smallest: dict[str, float] = {}
+
+    def verdict(self, candidate: Candidate) -> Verdict:
+        """What a candidate is worth now."""
+        pair = self.held.get(candidate.key)
+        if pair is not None and (pair.parent is not None or pair.opened_ns is None):
+            return Verdict(candidate=candidate, action=Action.HOLD, reason="in_motion")
+        return judge(self._inputs(candidate, pair), self.turn.params.carry)
+
+    def _inputs(self, candidate: Candidate, pair: Pair | None) -> PairInputs:
+        turn, market = self.turn, self.turn.state.market
+        tradable = self._tradable(candidate)
+        basis_now = costs = None
+        if tradable:
+            long_mid, short_mid = market.mid(candidate.long_leg), market.mid(candidate.short_leg)
+            if long_mid is not None and short_mid is not None:
+                long_price, short_price = float(long_mid), float(short_mid)
+                basis_now = (short_price / long_price - 1) * 1e4
+                self._observe_basis(candidate, long_price, short_price)
+                costs = self._costs(candidate, long_price)
+        held = None
+        if pair is not None and pair.opened_ns is not None:
+            held = Held(opened_ns=pair.opened_ns, notional_usd=self.held_usd(pair))
+        perp_long = candidate.kind is not PairKind.SPOT_PERP
+        return PairInputs(
+            now_ns=turn.now_ns, candidate=candidate,
+            long_funding=market.funding.get(candidate.long_leg) if perp_long else None,
+            short_funding=market.funding.get(candidate.short_leg),
+            basis=market.basis.get(candidate.key), basis_now_bps=basis_now, costs=costs,
+            hurdle_annual=market.hurdle_annual, tradable=tradable, held=held,
+            closed_ns=turn.state.left_ns.get(candidate.key),
+        )
+
+    def _tradable(self, candidate: Candidate) -> bool:
+        """Both legs have a fresh quote of one instant (bars: of one edge)."""
+        quotes = self.turn.state.market.quotes
+        long, short = quotes.get(candidate.long_leg), quotes.get(candidate.short_leg)
+        if long is None or short is None:
+            return False
+        age = (self.turn.now_ns - min(long[0], short[0])) / NS_PER_S
+        if age > self.age_max_s or (self.bars and long[0] != short[0]):
+            self.off_edge.add(candidate.key)
+            return False
+        self.ages.append(age)
+        return True
+
+    def _observe_basis(self, candidate: Candidate, long_price: float, short_price: float) -> None:
+        tracker = basis_tracker(self.turn, candidate)
+        tracker.observe(self.turn.now_ns, long_price, short_price)
+
+    def _costs(self, candidate: Candidate, price: float) -> PairCosts | None:
+        wanted = notional_for_capital(
+            self.equity_usd * self.turn.params.carry.coin_share_max,
+            self.turn.params.carry.capital_per_notional(candidate.perp_legs),
+        )
+        base = max(wanted, 0.0) / price
+        long = self._leg(candidate.long_leg, Side.BUY, base)
+        short = self._leg(candidate.short_leg, Side.SELL, base)
+        return pair_costs(long, short) if long is not None and short is not None else None
+
+    def _leg(self, leg: str, side: Side, base: float) -> LegCosts | None:
+        instrument = self.turn.instrument(leg)  # type: ignore[arg-type]
+        lots = int(base / float(instrument.lot_size))
+        key = (leg, side, lots)
+        if key not in self._legs:
+            quote = self.turn.state.market.quote(instrument.id)
+            self._legs[key] = leg_costs(instrument, quote, side, lots) if quote is not None else None
+        return self._legs[key]
+
+    def held_usd(self, pair: Pair) -> float:
+        """Notional of one leg of a pair now; what it plans where nothing is held yet."""
+        held = _held(self.turn, pair)
+        size = max(held, pair.target_base)
+        mid = self.turn.state.market.mid(pair.long_leg) or self.turn.state.market.value_marks.get(pair.short_leg)
+        return float(size * mid) if mid is not None else float(pair.notional_usd)
+
+    def book(self, verdicts: list[Verdict]) -> Book:
+        """The account as the allocation sees it."""
+        turn = self.turn
+        venues = {name: float(turn.ledger.equity_usd(name)) for name in turn.state.venues}
+        smallest: dict[str, float] = {}
+        for verdict in verdicts:
+            if verdict.action is Action.OPEN or verdict.may_grow:
+                mid = turn.state.market.mid(verdict.candidate.long_leg)
+                if mid is not None:
+                    smallest[verdict.candidate.key] = float(
+                        smallest_joint_notional(mid, *_rules(turn, verdict.candidate)))
+        held = {key: self.held_usd(pair) for key, pair in self.held.items()}
+        return Book(equity_usd=self.equity_usd, venue_equity_usd=venues, held_usd=held, smallest_usd=smallest)
+
+
+def basis_tracker(turn: Turn, candidate: Candidate) -> BasisTracker:
+    """The candidate's tracker, made at first use."""
+    tracker = turn.state.market.basis.get(candidate.key)
+    if tracker is None:
+        carry = turn.params.carry
+        tracker = BasisTracker(long_leg=candidate.long_leg, short_leg=candidate.short_leg,
+                               window_h=carry.basis_window_h, half_life_h=carry.basis_half_life_h)
+        turn.state.market.basis[candidate.key] = tracker
+    return tracker
+
+
+def _rules(turn: Turn, candidate: Candidate) -> tuple[Instrument, Instrument]:
+    return turn.instrument(candidate.long_leg), turn.instrument(candidate.short_leg)
+
+
+def _held(turn: Turn, pair: Pair) -> Decimal:
+    long = turn.ledger.quantity(pair.long_leg, pair.pair_id)
+    short = turn.ledger.quantity(pair.short_leg, pair.pair_id)
+    return max(min(long, -short), Decimal(0))
+
+
+# --------------------------------------------------------------------------------------------------- action
+
+
+def _act(turn: Turn, allocation: Allocation) -> list[str]:
+    """Set pairs in motion: exits first, then resizes, then openings behind the transfers they need."""
+    actions: list[str] = []
+    live = {f"{p.long_leg}|{p.short_leg}": p for p in turn.state.pairs.values() if p.live}
+    opens = turn.state.modes.mode() is Mode.RUN
+    growing: list[tuple[Target, Pair | None, Decimal]] = []
+    for target in allocation.targets:
+        pair = live.get(target.candidate.key)
+        if pair is not None and target.action is Action.CLOSE:
+            pairs_desk.close(turn, pair.pair_id, target.reason)
+            actions.append(f"close {target.candidate.key}: {target.reason}")
+        elif pair is not None and target.resized and pair.parent is None:
+            size = _size(turn, target, actions)
+            held = _held(turn, pair)
+            if size is not None and size < held:
+                pairs_desk.begin(turn, pair, size, "resize", target.reason)
+                actions.append(f"shrink {target.candidate.key} to {size:f}: {target.reason}")
+            elif size is not None and size > held and opens:
+                growing.append((target, pair, size))
+        elif pair is None and target.action is Action.OPEN and opens:
+            blocked = _blocked(turn, target.candidate)
+            if blocked:
+                actions.append(f"pass {target.candidate.key}: {blocked}")
+                continue
+            size = _size(turn, target, actions)
+            if size is not None:
+                growing.append((target, None, size))
+    _grow(turn, growing, actions)
+    return actions
+
+
+def _blocked(turn: Turn, candidate: Candidate) -> str:
+    for venue, leg in ((candidate.long_venue, candidate.long_leg), (candidate.short_venue, candidate.short_leg)):
+        reason = turn.state.modes.blocks_open(venue, leg)
+        if reason:
+            return reason
+    return ""
+
+
+def _size(turn: Turn, target: Target, actions: list[str]) -> Decimal | None:
+    """The joint quantity of a target, or None with the reason why neither leg is sent."""
+    mid = turn.state.market.mid(target.candidate.long_leg)
+    if mid is None:
+        return None
+    joint = floor_joint(target.notional_usd, mid, *_rules(turn, target.candidate),
+                        waste_steps=turn.params.carry.lot_waste_steps)
+    if joint.reason:
+        actions.append(f"pass {target.candidate.key}: {joint.reason}")
+        return None
+    return joint.quantity
+
+
+def _grow(turn: Turn, growing: list[tuple[Target, Pair | None, Decimal]], actions: list[str]) -> None:
+    if not growing:
+        return
+    transfers = _fund(turn, growing)
+    for target, pair, size in growing:
+        grown = pair if pair is not None else _new_pair(turn, target, size)
+        waits = tuple(transfers[v] for v in dict.fromkeys((target.candidate.long_venue, target.candidate.short_venue))
+                      if v in transfers)
+        grown.waiting_transfers = waits
+        pairs_desk.begin(turn, grown, size, "open" if pair is None else "resize", target.reason)
+        actions.append(f"{'open' if pair is None else 'grow'} {target.candidate.key} to {size:f}: {target.reason}")
+
+
+def _new_pair(turn: Turn, target: Target, size: Decimal) -> Pair:
+    turn.state.pairs_made += 1
+    candidate = target.candidate
+    forecast = _forecast_usd(turn, target)
+    pair = Pair(
+        pair_id=Owner(f"pair-{candidate.coin}-{turn.state.pairs_made:06d}"), coin=candidate.coin,
+        long_leg=candidate.long_leg, short_leg=candidate.short_leg, step_base=joint_step(*_rules(turn, candidate)),
+        state=PairState.OPENING, target_base=size, created_ns=turn.now_ns, forecast_usd=forecast,
+        notional_usd=(size * (turn.state.market.mid(candidate.long_leg) or Decimal(0))).quantize(_CENT),
+    )
+    turn.state.pairs[pair.pair_id] = pair
+    return pair
+
+
+def _forecast_usd(turn: Turn, target: Target) -> float:
+    return turn.forecasts[target.candidate.key] * target.notional_usd
+
+
+def _fund(turn: Turn, growing: list[tuple[Target, Pair | None, Decimal]]) -> dict[Venue, str]:
+    """Move cash between a venue's two wallets so that each leg finds its own; the pair waits until it has arrived."""
+    spot_need: dict[Venue, float] = {}
+    futures_need: dict[Venue, float] = {}
+    for target, pair, size in growing:
+        price = float(turn.state.market.mid(target.candidate.long_leg) or 0)
+        added = float(size - (_held(turn, pair) if pair is not None else 0)) * price
+        for venue, spot, futures in wallet_shares(target.candidate, turn.params.carry):
+            spot_need[venue] = spot_need.get(venue, 0.0) + added * spot * float(SPOT_ROOM)
+            futures_need[venue] = futures_need.get(venue, 0.0) + added * futures
+    moved: dict[Venue, str] = {}
+    for venue in spot_need:
+        amount = _shift_usd(turn, venue, spot_need[venue], futures_need[venue])
+        cents = Decimal(repr(abs(amount))).quantize(_CENT, rounding="ROUND_DOWN")
+        if cents < 1:
+            continue
+        wallets = (Wallet.SPOT, Wallet.FUTURES) if amount > 0 else (Wallet.FUTURES, Wallet.SPOT)
+        moved[venue] = turn.new_transfer_id()
+        turn.transfer(Transfer(moved[venue], venue, wallets[0], venue, wallets[1], cents), "funding a pair")
+    return moved
+
+
+def _shift_usd(turn: Turn, venue: Venue, spot_need: float, futures_need: float) -> float:
+    """Cash to move from spot to futures (positive) or back (negative) before pairs are built at a venue."""
+    spot = float(turn.ledger.wallets(venue).spot_usd)
+    pool = margin_desk.pool_of(turn, venue)
+    bound = pool.notional_usd * (1.0 / turn.params.carry.leverage + turn.params.carry.reserve_rho)
+    free = min(futures_equity_usd(turn, venue) - bound, float(turn.ledger.wallets(venue).futures_usd))
+    if spot < spot_need:
+        return -min(spot_need - spot, max(free - futures_need, 0.0))
+    if free < futures_need:
+        return min(futures_need - free, spot - spot_need)
+    return 0.0
+
+
+# --------------------------------------------------------------------------------------------------- record
+
+
+def _record(turn: Turn, work: _Judging, verdicts: list[Verdict], allocation: Allocation, actions: list[str],
+            equity: Decimal) -> DecisionRecord:
+    modes = turn.state.modes
+    return DecisionRecord(
+        decision_id=f"d{turn.state.session.epoch}-{turn.state.decisions_made}", at_ns=turn.now_ns,
+        mode=modes.mode().value, mode_reasons=tuple(reason.name for reason in modes.reasons()),
+        equity_usd=f"{equity:f}",
+        candidates=tuple(
+            CandidateRecord(
+                coin=v.candidate.coin, long_leg=v.candidate.long_leg, short_leg=v.candidate.short_leg,
+                verdict=v.action.value, reason=reason_of(v, work.off_edge), terms_bps=v.terms_bps,
+            )
+            for v in verdicts
+        ),
+        actions=tuple(actions), binding=allocation.binding,
+        data_age_ns_max=int(max(work.ages, default=0.0) * NS_PER_S),
+    )
+
+
+def reason_of(verdict: Verdict, off_edge: set[str]) -> str:
+    """The verdict's reason; between two bar edges that is what it is, not a halt."""
+    if verdict.reason == "leg_halted" and verdict.candidate.key in off_edge:
+        return "between_bar_edges"
+    return verdict.reason
+
+
+def _note_idle(turn: Turn, verdicts: list[Verdict]) -> None:
+    """One line an hour: whether capital stood idle, and the reason most candidates gave."""
+    idle = not any(pair.live for pair in turn.state.pairs.values())
+    reason = ""
+    if idle:
+        blocked = turn.state.modes.mode()
+        counts = Counter(v.reason for v in verdicts if not v.candidate.blocked)
+        best = max(counts.items(), key=lambda item: (item[1], item[0]), default=("no_candidates", 0))[0]
+        reason = best if blocked is Mode.RUN else f"mode_{blocked.value.lower()}"
+        turn.state.idle_reasons[reason] = turn.state.idle_reasons.get(reason, 0) + 1
+    turn.note("idle_hours", at_ns=turn.now_ns, idle="1" if idle else "0", reason=reason)
+
+
+def next_rebalance_ns(turn: Turn) -> Nanos:
+    """The first instant of the grid after now."""
+    every, offset = turn.params.rebalance_every_s * NS_PER_S, turn.params.rebalance_offset_s * NS_PER_S
+    return Nanos(((turn.now_ns - offset) // every + 1) * every + offset)
+
+
+def held_of(turn: Turn, pair: Pair) -> Decimal:
+    """What both legs of a pair hold against each other."""
+    return hedged_base(pairs_desk.situation(turn, pair, pair.long_leg),
+                       pairs_desk.situation(turn, pair, pair.short_leg))

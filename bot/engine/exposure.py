@@ -1,0 +1,117 @@
+"""Worst-case exposure (R5): what is held, open, unknown and about to be sent, as if all of it filled."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.domain.errors import Unavailable
+from bot.domain.orders import OrderIntent
+from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Venue
+from bot.engine.turn import Turn
+from bot.risk.limits import Exposure
+
+
+def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
+    """All that `risk/limits` wants to know before this order; unknown values are NaN, which refuses an opening."""
+    if intent.reduces_owner:
+        return _reducing()
+    state = turn.state
+    instrument = turn.instrument(intent.instrument)
+    equity = float(turn.equity_usd())
+    notional = float(instrument.quantity(intent.quantity_lots) * instrument.price(intent.limit_price_ticks))
+    gross, venue_gross, venue_perp = gross_worst_usd(turn, intent.venue)
+    recent = [row for row in state.recent_opens if turn.now_ns - row[0] <= NS_PER_HOUR]
+    state.recent_opens[:] = recent
+    blocked = state.modes.blocks_open(intent.venue, intent.instrument)
+    if not blocked and intent.instrument in state.market.halted:
+        blocked = "halted"
+    return Exposure(
+        blocked=blocked,
+        equity_usd=equity,
+        order_notional_usd=notional,
+        distance_bps=_distance_bps(turn, intent),
+        gross_usd=gross,
+        venue_gross_usd=venue_gross,
+        venue_perp_usd=venue_perp,
+        venue_futures_equity_usd=futures_equity_usd(turn, intent.venue),
+        is_perp=instrument.is_perp,
+        data_age_s=data_age_s(turn, intent.instrument),
+        data_age_s_max=data_age_s_max(turn),
+        orders_last_minute=sum(1 for row in recent if turn.now_ns - row[0] <= NS_PER_MINUTE),
+        notional_last_hour_usd=sum(row[1] for row in recent),
+    )
+
+
+def _reducing() -> Exposure:
+    return Exposure(
+        blocked="", equity_usd=0.0, order_notional_usd=0.0, distance_bps=0.0, gross_usd=0.0, venue_gross_usd=0.0,
+        venue_perp_usd=0.0, venue_futures_equity_usd=0.0, is_perp=False, data_age_s=0.0, data_age_s_max=0.0,
+        orders_last_minute=0, notional_last_hour_usd=0.0,
+    )
+
+
+def gross_worst_usd(turn: Turn, venue: Venue) -> tuple[float, float, float]:
+    """Gross notional at worst: of the account, of the venue, of the venue's perps."""
+    sizes: dict[InstrumentId, Decimal] = {}
+    for book in turn.ledger.state.books.values():
+        for holding in book.held.values():
+            sizes[book.instrument] = sizes.get(book.instrument, Decimal(0)) + abs(holding.quantity)
+    for order_id in turn.state.live_orders:
+        order = turn.state.orders[order_id]
+        if not order.intent.reduces_owner:
+            each = turn.instrument(order.intent.instrument).quantity(order.remaining_lots)
+            sizes[order.intent.instrument] = sizes.get(order.intent.instrument, Decimal(0)) + each
+    gross = venue_gross = venue_perp = 0.0
+    for instrument_id, size in sizes.items():
+        if not size:
+            continue
+        try:
+            usd = float(size * turn.state.market.value(instrument_id))
+        except Unavailable:
+            usd = float("nan")
+        instrument = turn.instrument(instrument_id)
+        gross += usd
+        if instrument.venue == venue:
+            venue_gross += usd
+            venue_perp += usd if instrument.is_perp else 0.0
+    return gross, venue_gross, venue_perp
+
+
+def futures_equity_usd(turn: Turn, venue: Venue) -> float:
+    """Equity of a venue's futures wallet: cash and unrealised P&L of the net positions, at the newest marks."""
+    equity = float(turn.ledger.wallets(venue).futures_usd)
+    for net in turn.ledger.venue_nets(venue):
+        if turn.instrument(net.instrument).is_perp:
+            mark = turn.state.market.marks.get(net.instrument)
+            if mark is None:
+                return float("nan")
+            equity += float(net.quantity * mark.mark - net.cost_usd)
+    return equity
+
+
+def data_age_s(turn: Turn, instrument: InstrumentId) -> float:
+    """Age of what an order on this instrument stands on: its quote, and for a perp its venue's marks."""
+    market = turn.state.market
+    age = market.quote_age_s(instrument, turn.now_ns)
+    rules = turn.instrument(instrument)
+    if rules.is_perp:
+        marks_ns = market.marks_ns.get(rules.venue)
+        age = max(age, (turn.now_ns - marks_ns) / 1e9 if marks_ns is not None else float("inf"))
+    return age
+
+
+def data_age_s_max(turn: Turn) -> float:
+    """The freshness bound: the table's, or twice the feed's declared cadence where that is longer."""
+    cadence = turn.state.session.cadence_s
+    return max(turn.params.risk.data_age_s_max, 2 * cadence if cadence > 1 else 0.0)
+
+
+def _distance_bps(turn: Turn, intent: OrderIntent) -> float:
+    instrument = turn.instrument(intent.instrument)
+    mid = turn.state.market.mid(intent.instrument)
+    mark = turn.state.market.marks.get(intent.instrument)
+    if mid is None or (instrument.is_perp and mark is None):
+        return float("nan")
+    price = float(instrument.price(intent.limit_price_ticks))
+    references = [float(mid)] + ([float(mark.mark)] if mark is not None else [])
+    return max(int(intent.side) * (price / reference - 1) * 1e4 for reference in references)

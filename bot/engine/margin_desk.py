@@ -1,0 +1,145 @@
+"""Margin and stops: watch every pool on marks, move collateral early, shrink both legs before it is too late."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.domain.commands import Transfer
+from bot.domain.values import NS_PER_S, ZERO, Nanos, Venue, Wallet
+from bot.engine import pairs_desk
+from bot.engine.exposure import futures_equity_usd
+from bot.engine.state import VenueState
+from bot.engine.turn import Turn
+from bot.execution.pair_execution import hedged_base
+from bot.portfolio.pairs import Pair, PairState
+from bot.risk import stops
+from bot.risk.margin_keeper import KeeperVerdict, Pool, Source, TopUp, keep
+
+BETWEEN_VENUES_FEE_USD = 1.0
+_CENT = Decimal("0.01")
+
+
+def pool_of(turn: Turn, venue: Venue) -> Pool:
+    """One venue's futures wallet at the newest marks; NaN where a mark is missing."""
+    notional = maintenance = 0.0
+    for net in turn.ledger.venue_nets(venue):
+        instrument = turn.instrument(net.instrument)
+        if not instrument.is_perp:
+            continue
+        mark = turn.state.market.marks.get(net.instrument)
+        if mark is None:
+            return Pool(venue=venue, equity_usd=float("nan"), notional_usd=float("nan"), maintenance_usd=float("nan"))
+        size = abs(net.quantity) * mark.mark
+        notional += float(size)
+        maintenance += float(instrument.maintenance_margin_usd(size))
+    equity = futures_equity_usd(turn, venue)
+    return Pool(venue=venue, equity_usd=equity, notional_usd=notional, maintenance_usd=maintenance)
+
+
+def on_marks(turn: Turn, venue_name: Venue) -> None:
+    """A venue's marks moved: look at its pool and at the stops, not more often than the parameters say."""
+    venue = turn.state.venues.get(venue_name)
+    if venue is None or turn.now_ns < venue.next_margin_ns or not turn.state.session.trading:
+        return
+    if not any(turn.instrument(net.instrument).is_perp for net in turn.ledger.venue_nets(venue_name)):
+        venue.reference_distance = None
+        return
+    venue.next_margin_ns = Nanos(turn.now_ns + int(turn.params.risk.margin_check_s * NS_PER_S) - NS_PER_S // 2)
+    check_stops(turn)
+    check_pool(turn, venue)
+
+
+def check_pool(turn: Turn, venue: VenueState) -> None:
+    """Judge one pool and act."""
+    pool = pool_of(turn, venue.venue)
+    distance = pool.distance
+    moving = any(p.parent is not None or p.unhedged_since_ns is not None
+                 for p in turn.state.pairs.values() if p.live and venue.venue in _venues(turn, p))
+    if distance is not None and (venue.reference_distance is None or venue.reference_stale) and not moving:
+        venue.reference_distance = distance
+        venue.reference_stale = False
+    verdict = keep(pool, venue.reference_distance, _sources(turn, venue.venue), turn.params.risk,
+                   in_flight_usd=_in_flight_usd(turn, venue.venue))
+    if verdict.share is None or verdict.share >= turn.params.risk.margin_top_up_share:
+        return
+    for top_up in verdict.top_ups:
+        _top_up(turn, venue.venue, top_up, verdict.share)
+    if verdict.shrink_to < 1.0 and not moving:
+        _shrink(turn, venue.venue, verdict)
+
+
+def _venues(turn: Turn, pair: Pair) -> tuple[Venue, ...]:
+    return tuple(turn.venue_of(leg) for leg in pair.legs if turn.instrument(leg).is_perp)
+
+
+def _sources(turn: Turn, venue: Venue) -> tuple[Source, ...]:
+    """Free cash: the venue's own spot wallet first, then other venues' spot wallets, then their excess collateral."""
+    found = [Source(venue=venue, spot=True, free_usd=float(turn.ledger.wallets(venue).spot_usd), fee_usd=0.0)]
+    others = [other for name, other in turn.state.venues.items() if name != venue]
+    for other in others:
+        free = float(turn.ledger.wallets(other.venue).spot_usd)
+        found.append(Source(venue=other.venue, spot=True, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD))
+    for other in others:
+        pool = pool_of(turn, other.venue)
+        needed = 0.0 if pool.distance is None else pool.equity_for(other.reference_distance or pool.distance)
+        free = min(pool.equity_usd - needed, float(turn.ledger.wallets(other.venue).futures_usd))
+        if free > 0:
+            found.append(Source(venue=other.venue, spot=False, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD))
+    return tuple(found)
+
+
+def _in_flight_usd(turn: Turn, venue: Venue) -> float:
+    return sum(float(t.amount_usd) for t in turn.ledger.state.transfers.values()
+               if t.venue_to == venue and t.wallet_to is Wallet.FUTURES)
+
+
+def _top_up(turn: Turn, venue: Venue, top_up: TopUp, share: float) -> None:
+    amount = Decimal(repr(top_up.amount_usd)).quantize(_CENT, rounding="ROUND_DOWN")
+    if amount <= 0:
+        return
+    source = top_up.source
+    turn.transfer(
+        Transfer(turn.new_transfer_id(), source.venue, Wallet.SPOT if source.spot else Wallet.FUTURES, venue,
+                 Wallet.FUTURES, amount),
+        f"margin at {share:.0%} of its distance at entry",
+    )
+
+
+def _shrink(turn: Turn, venue: Venue, verdict: KeeperVerdict) -> None:
+    """Both legs of the pool's pairs shrink together; what is freed can then be moved."""
+    for pair in tuple(turn.state.pairs.values()):
+        if not pair.live or venue not in _venues(turn, pair):
+            continue
+        held = hedged_base(pairs_desk.situation(turn, pair, pair.long_leg),
+                           pairs_desk.situation(turn, pair, pair.short_leg))
+        steps = int(held * Decimal(repr(verdict.shrink_to)) // pair.step_base)
+        turn.note("margin_reduce", pair_id=pair.pair_id, venue=venue, share=f"{verdict.share or 0:.3f}",
+                  shrink_to=f"{verdict.shrink_to:.3f}")
+        if steps == 0:
+            pairs_desk.close(turn, pair.pair_id, "margin", urgent=True)
+        elif steps * pair.step_base < held:
+            pairs_desk.begin(turn, pair, steps * pair.step_base, "resize", "margin", urgent=True)
+
+
+def check_stops(turn: Turn) -> None:
+    """Drawdown and daily loss on marked equity, two agreeing samples before anything closes."""
+    equity = turn.equity_usd()
+    if turn.state.start_equity_usd <= ZERO:
+        return
+    verdict = stops.observe(turn.state.stops, equity, turn.now_ns, turn.params.risk)
+    modes = turn.state.modes
+    if verdict.new_day and modes.lift("daily_loss"):
+        turn.note("mode_changed", mode=modes.mode().value, lifted="daily_loss")
+    if verdict.daily_stop:
+        text = f"equity is {-verdict.day_pct:.2f} % below its level at 00 UTC"
+        if modes.reduce(turn.reason("daily_loss", text, "the next day")):
+            turn.alert("daily_loss", text)
+            turn.note("mode_changed", mode=modes.mode().value, reason="daily_loss")
+    if verdict.drawdown_stop:
+        text = f"equity is {verdict.drawdown_pct:.2f} % below its peak; closing all pairs"
+        if modes.reduce(turn.reason("drawdown", text, "operator: resume")):
+            turn.alert("drawdown", text, page=True)
+            turn.note("mode_changed", mode=modes.mode().value, reason="drawdown")
+            for pair in tuple(turn.state.pairs.values()):
+                if pair.state is not PairState.FLAT:
+                    pairs_desk.close(turn, pair.pair_id, "drawdown")

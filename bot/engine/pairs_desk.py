@@ -1,0 +1,270 @@
+"""Pairs: open, resize and close them through the pair machine; the ledger says what they hold."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.domain.commands import ShowTicks
+from bot.domain.orders import TimeInForce
+from bot.domain.values import DUST, NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
+from bot.engine import orders_desk
+from bot.engine.turn import Turn
+from bot.execution.order_states import OrderState
+from bot.execution.pair_execution import advance, hedged_base
+from bot.execution.pair_moves import LegSituation, Moves, Permissions
+from bot.execution.twap import plan_slices
+from bot.portfolio.pairs import Pair, PairState, Parent, Slice
+from bot.risk.modes import Mode
+
+TICKS_AHEAD_S = 60
+
+
+def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, *, urgent: bool = False) -> None:
+    """Give a pair a new parent execution towards `target_base` of each leg."""
+    long, short = situation(turn, pair, pair.long_leg), situation(turn, pair, pair.short_leg)
+    held = hedged_base(long, short)
+    parent_id = f"{pair.pair_id}/{kind}-{turn.now_ns // NS_PER_S}"
+    params = turn.params.execution
+    slices: tuple[Slice, ...]
+    if urgent or target_base == 0 and held == 0:
+        slices = (Slice(due_ns=turn.now_ns, cumulative_base=target_base),)
+    else:
+        slices = plan_slices(
+            seed=turn.params.seed, parent_id=parent_id, start_base=held, target_base=target_base,
+            step_base=pair.step_base, clip_base=_clip_base(long, short, params.slice_touch_share),
+            min_base=_min_base(long, short), now_ns=turn.now_ns, params=params,
+        )
+    pair.parent = Parent(
+        parent_id=parent_id, kind=kind, start_base=held, target_base=target_base, slices=slices, next_slice=0,
+        deadline_ns=Nanos(turn.now_ns + int(params.parent_deadline_s * NS_PER_S)), urgent=urgent, reason=reason,
+    )
+    pair.target_base = target_base
+    pair.next_try_ns = Nanos(0)
+    if target_base == 0:
+        pair.state = PairState.CLOSING
+    elif held == 0:
+        pair.state = PairState.OPENING
+    else:
+        pair.state = PairState.REBALANCING
+    turn.note("parent_started", pair_id=pair.pair_id, kind=kind, held_base=held, target_base=target_base,
+              slices=len(slices), reason=reason, urgent=urgent)
+    turn.look(pair.pair_id)
+
+
+def close(turn: Turn, pair_id: Owner, reason: str, *, urgent: bool = False) -> None:
+    """Close a pair; an exit that runs already is only made urgent."""
+    pair = turn.state.pairs[pair_id]
+    if pair.state is PairState.FLAT:
+        turn.look(pair_id)
+        return
+    pair.exit_reason = pair.exit_reason or reason
+    pair.waiting_transfers = ()
+    if pair.parent is not None and not pair.parent.opening and pair.parent.target_base == 0:
+        if urgent and not pair.parent.urgent:
+            pair.parent.urgent = True
+            pair.next_try_ns = Nanos(0)
+        turn.look(pair_id)
+        return
+    begin(turn, pair, ZERO, "close", reason, urgent=urgent)
+
+
+def look(turn: Turn, pair: Pair) -> None:
+    """Run the machine once and carry out its moves through risk, ledger and notes."""
+    turn.state.pair_wakes.pop(pair.pair_id, None)
+    if pair.waiting_transfers and pair.parent is not None and pair.parent.opening:
+        if turn.now_ns < pair.parent.deadline_ns:
+            turn.state.pair_wakes[pair.pair_id] = pair.parent.deadline_ns
+            return
+        pair.waiting_transfers = ()
+    state_before = pair.state
+    long, short = situation(turn, pair, pair.long_leg), situation(turn, pair, pair.short_leg)
+    moves = advance(pair, long, short, turn.now_ns, permissions(turn, pair), turn.params.execution)
+    _carry_out(turn, pair, moves)
+    if pair.state is not state_before:
+        _note_state(turn, pair, state_before, long, short)
+
+
+def _carry_out(turn: Turn, pair: Pair, moves: Moves) -> None:
+    for name, keys in moves.notes:
+        turn.note(name, **_with_share(turn, pair, name, dict(keys)))
+    if moves.page:
+        turn.alert("one_legged", moves.page, page=True)
+    for _, order_id in moves.cancels:
+        order = turn.state.orders[order_id]
+        if order.cancel_sent_ns is None:
+            orders_desk.cancel(turn, order)
+    wake_ns = moves.wake_ns
+    for wanted in moves.orders:
+        parent_id = pair.parent.parent_id if pair.parent is not None else f"{pair.pair_id}/trim"
+        if orders_desk.place(turn, pair.pair_id, wanted, parent_id):
+            _show_ticks(turn)
+        elif wake_ns is None or wake_ns <= turn.now_ns:
+            wake_ns = Nanos(turn.now_ns + NS_PER_S)
+    for instrument, quantity in moves.dust:
+        turn.revalue_owner(pair.pair_id)
+        turn.revalue(instrument)
+        turn.ledger.move_owner(instrument, pair.pair_id, DUST, quantity)
+        turn.note("dust_parked", pair_id=pair.pair_id, instrument=instrument, quantity_base=quantity)
+    if wake_ns is not None and pair.state is not PairState.FLAT:
+        turn.state.pair_wakes[pair.pair_id] = Nanos(max(wake_ns, turn.now_ns + 1))
+
+
+def _with_share(turn: Turn, pair: Pair, name: str, keys: dict[str, str]) -> dict[str, str]:
+    """The note of an imbalance that ended carries its largest size as a share of equity."""
+    if name == "unhedged":
+        equity = turn.equity_usd()
+        share = 100 * pair.unhedged_peak_usd / equity if equity > 0 else ZERO
+        keys["notional_pct"] = f"{share:.6f}"
+        pair.unhedged_peak_usd = ZERO
+    return keys
+
+
+def _show_ticks(turn: Turn) -> None:
+    """The feed shows its finest ticks while something of ours moves."""
+    until = Nanos(turn.now_ns + TICKS_AHEAD_S * NS_PER_S)
+    if until - turn.state.ticks_until_ns >= TICKS_AHEAD_S * NS_PER_S // 2:
+        turn.state.ticks_until_ns = until
+        turn.commands.append(ShowTicks(until))
+
+
+def _note_state(turn: Turn, pair: Pair, before: PairState, long: LegSituation, short: LegSituation) -> None:
+    if pair.state is PairState.HEDGED:
+        _on_hedged(turn, pair, long, short)
+    elif pair.state is PairState.FLAT:
+        _on_flat(turn, pair)
+    else:
+        turn.note("pair_state", pair_id=pair.pair_id, coin=pair.coin, before=before.value, now=pair.state.value)
+
+
+def _on_hedged(turn: Turn, pair: Pair, long: LegSituation, short: LegSituation) -> None:
+    held = hedged_base(long, short)
+    name = "pair_hedged"
+    if pair.opened_ns is None:
+        pair.opened_ns = turn.now_ns
+        name = "pair_opened"
+    turn.note(name, pair_id=pair.pair_id, coin=pair.coin, long_leg=pair.long_leg, short_leg=pair.short_leg,
+              held_base=held, notional_usd=_usd(turn, pair, held), forecast_usd=f"{pair.forecast_usd:.4f}")
+    set_references(turn, pair)
+
+
+def set_references(turn: Turn, pair: Pair) -> None:
+    """The distance to liquidation of the pools a pair stands in, when it was built: the margin keeper's measure."""
+    for leg in pair.legs:
+        venue = turn.state.venues[turn.venue_of(leg)]
+        venue.reference_stale = True
+
+
+def _on_flat(turn: Turn, pair: Pair) -> None:
+    pair.closed_ns = turn.now_ns
+    turn.state.left_ns[f"{pair.long_leg}|{pair.short_leg}"] = turn.now_ns
+    turn.state.pair_wakes.pop(pair.pair_id, None)
+    if pair.opened_ns is None and pair.peak_base == 0:
+        turn.note("pair_abandoned", pair_id=pair.pair_id, coin=pair.coin, reason=pair.exit_reason or "not_filled")
+        return
+    turn.state.pairs_closed += 1
+    parts = turn.ledger.attribution(pair.pair_id)
+    turn.note(
+        "pair_closed", pair_id=pair.pair_id, coin=pair.coin, long_leg=pair.long_leg, short_leg=pair.short_leg,
+        notional_usd=f"{pair.notional_usd:f}", open_ns=pair.opened_ns or pair.created_ns, close_ns=turn.now_ns,
+        funding_usd=f"{parts.funding:f}", forecast_usd=f"{pair.forecast_usd:.4f}", fees_usd=f"{parts.fees:f}",
+        net_usd=f"{parts.total:f}", exit_reason=pair.exit_reason or "reduced",
+    )
+
+
+def _usd(turn: Turn, pair: Pair, base: Decimal) -> str:
+    mid = turn.state.market.mid(pair.long_leg)
+    return f"{base * mid:.2f}" if mid is not None else ""
+
+
+# ------------------------------------------------------------------------------------------------- situations
+
+
+def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
+    """One leg as the machine sees it: what the ledger holds, what is out, and the quote if there is one."""
+    working = doubtful = reducing = 0
+    resting: list[OrderId] = []
+    for order_id in turn.state.live_orders:
+        order = turn.state.orders[order_id]
+        intent = order.intent
+        if intent.owner != pair.pair_id or intent.instrument != leg:
+            continue
+        signed = order.remaining_lots * int(intent.side)
+        if order.state in (OrderState.UNKNOWN, OrderState.SETTLING) or order.doubt_since_ns is not None:
+            doubtful += signed or 1  # an order in doubt is never nothing
+            reducing += order.remaining_lots if intent.reduces_owner else 0
+        else:
+            working += signed
+            if intent.time_in_force is not TimeInForce.IOC:
+                resting.append(order_id)
+    entry = turn.state.market.quotes.get(leg)
+    return LegSituation(
+        instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, pair.pair_id),
+        quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
+        working_lots=working, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
+    )
+
+
+def permissions(turn: Turn, pair: Pair) -> Permissions:
+    """What modes, reconciliation and settlement clocks allow this pair."""
+    modes = turn.state.modes
+    blocked: list[str] = []
+    quiet: int | None = None
+    for leg in pair.legs:
+        venue = turn.venue_of(leg)
+        blocked.extend(modes.venue_reasons(venue))
+        blocked.extend(modes.instruments.get(leg, ()))
+        if leg in turn.state.market.halted:
+            blocked.append("halted")
+        quiet = _quiet_until(turn, leg, quiet)
+    runs = modes.mode() is Mode.RUN and turn.state.session.trading
+    return Permissions(
+        opens=runs and not blocked,
+        opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
+        settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,
+    )
+
+
+def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None:
+    """The end of the minute around a leg's settlement, if now lies within it."""
+    history = turn.state.market.funding.get(leg)
+    if history is None or not turn.instrument(leg).is_perp:
+        return quiet
+    around = int(turn.params.execution.settlement_quiet_s * NS_PER_S)
+    following = history.next_settlement_ns(turn.now_ns)
+    for settled in (history.settled_ns, following):
+        if settled is not None and settled - around <= turn.now_ns < settled + around:
+            quiet = max(quiet or 0, settled + around)
+    return quiet
+
+
+def _clip_base(long: LegSituation, short: LegSituation, share: float) -> Decimal:
+    sizes = [leg.instrument.quantity(min(leg.quote.bid_lots, leg.quote.ask_lots))
+             for leg in (long, short) if leg.quote is not None]
+    return min(sizes) * Decimal(repr(share)) if sizes else ZERO
+
+
+def _min_base(long: LegSituation, short: LegSituation) -> Decimal:
+    """The least base quantity both venues take as one order (with 2 % room for the price)."""
+    least = ZERO
+    for leg in (long, short):
+        rules = leg.instrument
+        size = rules.quantity(rules.lots_min)
+        if leg.quote is not None:
+            size = max(size, Decimal("1.02") * rules.notional_min_usd / rules.price(leg.quote.bid_ticks))
+        least = max(least, size)
+    return least
+
+
+def run_due(turn: Turn) -> None:
+    """Look at every pair whose time has come."""
+    for owner, at_ns in tuple(turn.state.pair_wakes.items()):
+        if at_ns <= turn.now_ns:
+            turn.look(owner)
+
+
+def forget_flat(turn: Turn) -> None:
+    """Flat pairs are kept for some days, so that a late fill finds its owner."""
+    kept = turn.params.execution.orders_kept_days * NS_PER_DAY
+    for owner in [o for o, p in turn.state.pairs.items()
+                  if p.state is PairState.FLAT and p.closed_ns is not None and turn.now_ns - p.closed_ns > kept]:
+        del turn.state.pairs[owner]

@@ -1,0 +1,94 @@
+"""The engine's whole memory, as plain values: its encoding is the snapshot."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from bot.domain.values import InstrumentId, Nanos, OrderId, Owner, Venue
+from bot.engine.step import DecisionRecord
+from bot.engine.view import AlertView
+from bot.execution.order_states import Order
+from bot.market.state import MarketState
+from bot.portfolio.ledger_state import LedgerState
+from bot.portfolio.pairs import Pair
+from bot.risk.modes import ModeState
+from bot.risk.stops import StopState
+
+
+class Session(msgspec.Struct):
+    """Who we are and since when."""
+
+    epoch: int = 0
+    account: str = ""
+    kind: str = ""
+    build: str = ""
+    config_hash: str = ""
+    cadence_s: float = 1.0
+    trade_from_ns: Nanos = Nanos(0)
+    trading: bool = False
+    """Past `trade_from_ns`: accounts are read and decisions taken."""
+    orders_made: int = 0
+    """Counter of intents of this epoch."""
+
+
+class VenueState(msgspec.Struct):
+    """What we know of our side of a venue."""
+
+    venue: Venue
+    connected: bool = True
+    cursor: int = 0
+    reads: int = 0
+    read_id: str = ""
+    """The account read that is out; empty if none."""
+    read_ns: Nanos = Nanos(0)
+    next_read_ns: Nanos | None = None
+    reconciled_ns: Nanos | None = None
+    differences: int = 0
+    """Reads in a row that disagreed with our books."""
+    reference_distance: float | None = None
+    """Distance to liquidation when the pool's pairs were last built."""
+    reference_stale: bool = False
+    """A pair was just built or resized here: take the reference anew."""
+    next_margin_ns: Nanos = Nanos(0)
+    flat_proven_ns: Nanos | None = None
+    """When the venue itself last showed no position and no open order."""
+
+
+class EngineState(msgspec.Struct):
+    """Everything. Two replays of one journal give the same bytes."""
+
+    now_ns: Nanos = Nanos(0)
+    session: Session = msgspec.field(default_factory=Session)
+    market: MarketState = msgspec.field(default_factory=MarketState)
+    ledger: LedgerState = msgspec.field(default_factory=LedgerState)
+    modes: ModeState = msgspec.field(default_factory=ModeState)
+    stops: StopState = msgspec.field(default_factory=StopState)
+    venues: dict[Venue, VenueState] = {}
+    orders: dict[OrderId, Order] = {}
+    live_orders: dict[OrderId, None] = {}
+    pairs: dict[Owner, Pair] = {}
+    """Pairs that are not FLAT, and flat ones of the last days (late fills find them)."""
+    pair_wakes: dict[Owner, Nanos] = {}
+    left_ns: dict[str, Nanos] = {}
+    """When each candidate (`long|short`) was last left."""
+    pairs_made: int = 0
+    pairs_closed: int = 0
+    transfers: dict[str, Nanos] = {}
+    """Our transfers under way, and since when."""
+    transfers_made: int = 0
+    rejects: dict[InstrumentId, list[tuple[Nanos, str]]] = {}
+    recent_opens: list[tuple[Nanos, float]] = []
+    """Opening orders of the last hour: (sent, notional USD)."""
+    wake_ns: Nanos | None = None
+    next_rebalance_ns: Nanos | None = None
+    ticks_until_ns: Nanos = Nanos(0)
+    start_equity_usd: Decimal = Decimal(0)
+    alerts: list[AlertView] = []
+    notes: list[str] = []
+    decision: DecisionRecord | None = None
+    decisions_made: int = 0
+    idle_reasons: dict[str, int] = {}
+    killed_flatten: bool = False
+    """The kill switch was ordered to end flat (not `--hold`)."""

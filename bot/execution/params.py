@@ -1,0 +1,69 @@
+"""Parameters of execution; bounds of the failure catalogue are the defaults."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How orders are worked and how unknown outcomes are resolved."""
+
+    slice_s: float = 30.0
+    """Seconds between two slices of a TWAP, before jitter."""
+    slices_max: int = 12
+    """A parent is cut into at most so many slices."""
+    slice_touch_share: float = 0.5
+    """A slice takes at most this share of the smaller leg's displayed touch."""
+    time_jitter: float = 0.2
+    """Slice times move by up to this share of `slice_s`."""
+    size_jitter: float = 0.3
+    """Slice sizes vary by up to this share."""
+    entry_bound_bps: float = 3.0
+    """A slice's first leg pays at most this much beyond the touch."""
+    hedge_collar_bps: float = 20.0
+    """A hedge crosses within this collar from the second try (R9: after 3 s)."""
+    unwind_collar_bps: float = 50.0
+    """Collar of the first trimming order; doubles with each try up to the maximum."""
+    collar_max_bps: float = 500.0
+    """No collar is ever wider."""
+    cross_after_s: float = 3.0
+    """R9: cross within the collar after so long."""
+    cross_tries_max: int = 3
+    """R9: at most so many crossing tries before the unwind."""
+    unwind_after_s: float = 10.0
+    """R9: one leg alone for so long starts the unwind."""
+    page_after_s: float = 60.0
+    """R9: page the operator, and go on."""
+    retry_s: float = 1.0
+    """Pause between two tries of a hedge or trim."""
+    parent_deadline_s: float = 1200.0
+    """A parent that is not done by then is finished at the size it has."""
+    settlement_quiet_s: float = 60.0
+    """No new parents and slices within so long of a settlement."""
+    answer_overdue_s: float = 5.0
+    """An order without any answer for so long is in doubt and queried."""
+    unknown_first_query_s: float = 0.5
+    unknown_query_max_s: float = 10.0
+    unknown_alert_s: float = 30.0
+    """UNKNOWN for so long: alert, and no opens at that venue."""
+    absence_after_s: float = 8.0
+    """R3: validity window (5 s) + clock error (1 s) + 2 s; only then can "not found" prove absence."""
+    makers: bool = False
+    """Work the harder leg as maker where the market shows ticks; off on bars (all taker)."""
+    maker_wait_s: float = 20.0
+    """A maker slice that has not filled by then is cancelled and taken."""
+    orders_kept_days: float = 8.0
+    """Finished orders stay in memory so long; their trades are remembered for ever."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would disable a promise."""
+        if not 1 <= self.slices_max <= 200:
+            raise ValueError("slices_max must be within 1..200")
+        if not 0 < self.collar_max_bps <= 1000:
+            raise ValueError("collar_max_bps must be above 0 and at most 1000 (10 %)")
+        if self.absence_after_s < 8:
+            raise ValueError("absence_after_s must be at least 8 (validity 5 s + clock 1 s + 2 s)")
+        if not 0 < self.unwind_after_s <= self.page_after_s <= 60:
+            raise ValueError("0 < unwind_after_s <= page_after_s <= 60 must hold")
+        if not (0 <= self.time_jitter < 1 and 0 <= self.size_jitter < 1):
+            raise ValueError("time_jitter and size_jitter must be within [0, 1)")

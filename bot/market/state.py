@@ -1,0 +1,154 @@
+"""What we know of every market now: quotes, marks, closes, halts, funding, and the price that values a holding."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from bot.domain.errors import Unavailable
+from bot.domain.events import (
+    BarsClosed,
+    FundingSettled,
+    InstrumentsChanged,
+    Mark,
+    Marks,
+    Quote,
+    Quotes,
+    TradingHalted,
+)
+from bot.domain.instrument import Instrument
+from bot.domain.values import MONEY, NS_PER_S, InstrumentId, Nanos, Venue
+from bot.market.basis import BasisTracker
+from bot.market.funding import FundingHistory
+
+_HALF: Final = Decimal("0.5")
+
+
+class MarketState(msgspec.Struct):
+    """Everything folded from market events. Quotes come with their stamp; marks are stamped per venue."""
+
+    instruments: dict[InstrumentId, Instrument] = {}
+    quotes: dict[InstrumentId, tuple[int, Quote]] = {}
+    marks: dict[InstrumentId, Mark] = {}
+    """Newest mark, for margin."""
+    value_marks: dict[InstrumentId, Decimal] = {}
+    """Newest mark that prices equity."""
+    marks_ns: dict[Venue, int] = {}
+    closes: dict[InstrumentId, tuple[int, Decimal]] = {}
+    mids_value: dict[InstrumentId, bool] = {}
+    """Spot instruments whose mid prices equity (ticks); the others' last close does (bars)."""
+    last_values: dict[InstrumentId, Decimal] = {}
+    """The value a halted instrument had."""
+    halted: dict[InstrumentId, str] = {}
+    funding: dict[InstrumentId, FundingHistory] = {}
+    basis: dict[str, BasisTracker] = {}
+    """By `long leg|short leg`."""
+    venue_ns: dict[Venue, int] = {}
+    """Newest market event of each venue."""
+    hurdle_annual: float | None = None
+    hurdle_ns: int = 0
+
+    # ------------------------------------------------------------------------------------------------- folding
+
+    def fold_quotes(self, event: Quotes) -> None:
+        """Newest quote wins; a halted instrument trades again with its first quote."""
+        at_ns = event.at_ns
+        quotes = self.quotes
+        for quote in event.quotes:
+            quotes[quote.instrument] = (at_ns, quote)
+        if event.values is not self.mids_value.get(event.quotes[0].instrument if event.quotes else InstrumentId("")):
+            for quote in event.quotes:
+                self.mids_value[quote.instrument] = event.values
+        if self.halted:
+            for quote in event.quotes:
+                self.halted.pop(quote.instrument, None)
+        self.venue_ns[event.venue] = at_ns
+
+    def fold_marks(self, event: Marks) -> None:
+        """Newest mark wins; only those at a common bar edge price equity."""
+        marks = self.marks
+        for mark in event.marks:
+            marks[mark.instrument] = mark
+        if event.values:
+            values = self.value_marks
+            for mark in event.marks:
+                values[mark.instrument] = mark.mark
+        self.marks_ns[event.venue] = self.venue_ns[event.venue] = event.at_ns
+
+    def fold_bars(self, event: BarsClosed) -> None:
+        """A finished bar's close."""
+        for bar in event.bars:
+            self.closes[bar.instrument] = (event.at_ns, bar.close)
+        self.venue_ns[event.venue] = event.at_ns
+
+    def fold_halt(self, event: TradingHalted) -> None:
+        """No quote from now on; what is held keeps its last value."""
+        for instrument in event.instruments:
+            if self.instruments[instrument].is_perp is False and self.mids_value.get(instrument):
+                self.last_values[instrument] = self.value(instrument)
+            self.quotes.pop(instrument, None)
+            self.halted[instrument] = event.reason
+
+    def fold_instruments(self, event: InstrumentsChanged) -> None:
+        """New rules of known or new instruments."""
+        for instrument in event.instruments:
+            self.instruments[instrument.id] = instrument
+
+    def fold_funding(self, event: FundingSettled, *, half_life_h: float, slow_half_life_h: float) -> None:
+        """Settled rates enter the forecasts."""
+        for rate in event.rates:
+            history = self.funding.get(rate.instrument)
+            if history is None:
+                instrument = self.instruments.get(rate.instrument)
+                rule = instrument.funding if instrument is not None else None
+                history = FundingHistory(
+                    instrument=rate.instrument, fast_half_life_h=half_life_h, slow_half_life_h=slow_half_life_h,
+                    interest_8h=float(rule.interest_8h) if rule is not None else 0.0001,
+                )
+                self.funding[rate.instrument] = history
+            history.observe(float(rate.rate), rate.interval_h, rate.settled_ns)
+
+    # ------------------------------------------------------------------------------------------------- reading
+
+    def quote(self, instrument: InstrumentId) -> Quote | None:
+        """The newest quote, or None while there is none."""
+        entry = self.quotes.get(instrument)
+        return entry[1] if entry is not None else None
+
+    def quote_age_s(self, instrument: InstrumentId, now_ns: Nanos) -> float:
+        """Age of the newest quote in seconds; infinite without one."""
+        entry = self.quotes.get(instrument)
+        return (now_ns - entry[0]) / NS_PER_S if entry is not None else float("inf")
+
+    def mid(self, instrument: InstrumentId) -> Decimal | None:
+        """Exact mid of the newest quote."""
+        entry = self.quotes.get(instrument)
+        if entry is None:
+            return None
+        quote = entry[1]
+        ticks = quote.bid_ticks + quote.ask_ticks
+        return MONEY.multiply(MONEY.multiply(self.instruments[instrument].tick_size, Decimal(ticks)), _HALF)
+
+    def value(self, instrument: InstrumentId) -> Decimal:
+        """The valuation price V: a perp's mark, a spot's mid (on bars: last close).
+
+        Raises:
+            Unavailable: if the instrument has never had one.
+        """
+        if self.instruments[instrument].is_perp:
+            mark = self.value_marks.get(instrument)
+            if mark is not None:
+                return mark
+        elif self.mids_value.get(instrument):
+            mid = self.mid(instrument)
+            if mid is None:
+                mid = self.last_values.get(instrument)
+            if mid is not None:
+                return mid
+        else:
+            close = self.closes.get(instrument)
+            if close is not None:
+                return close[1]
+        raise Unavailable(f"{instrument}: never valued")

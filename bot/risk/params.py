@@ -1,0 +1,65 @@
+"""Limits of the first layer. Every bound is checked on worst-case exposure before anything is sent (R5)."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Order limits, stops, margin keeping and the clocks of trust."""
+
+    order_notional_max_usd: float = 250_000.0
+    """Largest single order."""
+    price_collar_bps: float = 600.0
+    """No opening order is priced farther than this from mark or mid."""
+    gross_leverage_max: float = 3.0
+    """Gross notional of all legs over equity, at worst (open and unknown orders fill)."""
+    perp_leverage_max: float = 5.0
+    """Perp notional of one venue over its futures wallet's equity, at worst."""
+    venue_share_max: float = 1.0
+    """Largest share of equity in gross notional per venue, relative to `gross_leverage_max`."""
+    data_age_s_max: float = 5.0
+    """Book or mark older than this blocks opens; on slower feeds twice the feed's cadence if that is longer."""
+    orders_per_minute_max: int = 120
+    """More opening orders within a minute of one session is a runaway: HALTED."""
+    notional_per_hour_max_x: float = 20.0
+    """Opening notional within an hour over equity; more is a runaway: HALTED."""
+    repeats_max: int = 3
+    """So many equal permanent rejects within 10 minutes block the symbol."""
+    drawdown_stop_pct: float = 15.0
+    """Fall of marked equity below its peak that closes all pairs and latches REDUCE_ONLY until an operator resumes."""
+    daily_loss_stop_pct: float = 2.0
+    """Loss of marked equity since 00 UTC that blocks opens until the next day."""
+    confirm_s: float = 60.0
+    """A stop acts on two agreeing samples at least this far apart."""
+    margin_top_up_share: float = 0.60
+    """Distance to liquidation below this share of its value at entry moves free collateral."""
+    margin_reduce_share: float = 0.40
+    """Below this share both legs shrink together."""
+    margin_check_s: float = 60.0
+    """Seconds between two looks at margin while positions are held (each mark on slower feeds)."""
+    transfer_timeout_s: float = 900.0
+    """A transfer without an answer for so long is alerted."""
+    reconcile_s: float = 60.0
+    """Full reconciliation with every venue; on slower feeds the feed's cadence if that is longer."""
+    reconcile_timeout_s: float = 10.0
+    """An account read without an answer for so long is asked again."""
+
+    def __post_init__(self) -> None:
+        """Caps in code: above them a configuration is refused."""
+        if not 0 < self.gross_leverage_max <= 10:
+            raise ValueError("gross_leverage_max must be above 0 and at most 10")
+        if not 0 < self.perp_leverage_max <= 10:
+            raise ValueError("perp_leverage_max must be above 0 and at most 10")
+        if not 0 < self.price_collar_bps <= 1000:
+            raise ValueError("price_collar_bps must be above 0 and at most 1000 (10 %)")
+        if not 0 < self.daily_loss_stop_pct <= 20:
+            raise ValueError("daily_loss_stop_pct must be above 0 and at most 20")
+        if not 0 < self.drawdown_stop_pct <= 50:
+            raise ValueError("drawdown_stop_pct must be above 0 and at most 50")
+        if not 0 < self.margin_reduce_share < self.margin_top_up_share < 1:
+            raise ValueError("0 < margin_reduce_share < margin_top_up_share < 1 must hold")
+        if not 0 < self.data_age_s_max <= 60:
+            raise ValueError("data_age_s_max must be above 0 and at most 60")
+        if not 10 <= self.reconcile_s <= 3600:
+            raise ValueError("reconcile_s must be within 10..3600")

@@ -1,0 +1,51 @@
+"""The journal comes first: a step's record is committed, then its commands leave, then the engine goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bot.domain.commands import Alert, AnyCommand, ShowTicks, SubmitOrder, Transfer
+from bot.domain.events import RejectReason, TransferEnded
+from bot.domain.values import ZERO, Nanos
+from bot.runtime.journal_writer import JournalWriter
+from bot.runtime.schedule import Schedule
+from bot.runtime.senders import Senders
+
+
+class Outbox:
+    """Takes the commands of a step whose record the writer has been given."""
+
+    def __init__(self, writer: JournalWriter, senders: Senders, schedule: Schedule,
+                 alert: Callable[[Alert], None]) -> None:
+        self._writer = writer
+        self._senders = senders
+        self._schedule = schedule
+        self._alert = alert
+
+    async def carry_out(self, at_ns: Nanos, commands: tuple[AnyCommand, ...]) -> None:
+        """Commit what the writer holds, let the commands leave in order, wait until they have."""
+        if all(isinstance(command, Alert | ShowTicks) for command in commands):
+            self._writer.start_commit()  # nothing goes to a venue: no need to wait for the disk
+            self._schedule.handle(at_ns, commands)
+            return
+        written = await self._writer.commit()
+        for command in commands:
+            if written or self._may_leave_unwritten(command):
+                await self._senders.send(at_ns, command)
+        await self._senders.handed_over()
+
+    def _may_leave_unwritten(self, command: AnyCommand) -> bool:
+        """Storage has failed: only reads, cancels, and orders that can only reduce, each of these alerted as it goes."""
+        if isinstance(command, Transfer):
+            self._schedule.inject(TransferEnded(at_ns=self._schedule.now_ns, venue=command.venue_to, fee_usd=ZERO,
+                                                transfer_id=command.transfer_id, ok=False, why="storage has failed"))
+            return False
+        if not isinstance(command, SubmitOrder):
+            return True
+        intent = command.order.intent
+        if not intent.reduces_owner:
+            self._senders.hold_back(command, RejectReason.HALTED, "storage has failed")
+            return False
+        self._alert(Alert(name="sent_unjournalled", text=f"reducing order {intent.order_id} left without a record",
+                          page=True))
+        return True

@@ -1,0 +1,138 @@
+"""A restart: the newest snapshot, then the same `step` over what follows, compared with the record byte for byte.
+
+Nothing is sent: the commands on record have left already or never will. If this program or its configuration is not the
+one that wrote the record, or a step comes out differently, the tail is folded with its recorded commands and nothing is
+decided; the bot then starts REDUCE_ONLY until it is reconciled.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from bot.domain.errors import BotError, Fatal
+from bot.domain.events import SessionStarted
+from bot.runtime.ports import EngineFactory, FoldingEngine, SteppingEngine
+from bot.storage.journal import Journal
+from bot.storage.journal_codec import decode_event, decode_step, encode_step
+from bot.storage.lease import take_epoch
+from bot.storage.snapshot import Snapshot, SnapshotStore
+
+VERIFY_BYTES_MAX: Final = 1_000_000_000
+"""Up to this size the whole chain is checked at a start (about 3 s); beyond it, what is read."""
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True):
+    """What a start begins with."""
+
+    engine: SteppingEngine
+    last_seq: int
+    """The number of the last event on record; 0: a fresh account."""
+    last_at_ns: int
+    """Simulated time stands here."""
+    epoch: int
+    from_snapshot_seq: int
+    compared: int
+    """Steps that were made again and compared."""
+    differences: int
+    """Steps that came out differently (counting stops at the first)."""
+    reduce_only: str
+    """Why the bot must start REDUCE_ONLY; empty if it need not."""
+
+    @property
+    def resumed(self) -> bool:
+        """Whether an earlier session of this account is on record."""
+        return self.last_seq > 0
+
+
+def recover(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore, *, build: str, config_hash: str,
+            started_ns: int, epoch_floor: int = 0) -> Recovered:
+    """Bring the engine to where the journal ends and take over the account.
+
+    Args:
+        factory: makes engines of the present parameters.
+        journal: open for writing; the account's lock is held.
+        snapshots: of the same account.
+        build: this program's hash.
+        config_hash: the present configuration's hash.
+        started_ns: stamp of the new epoch.
+        epoch_floor: the highest epoch a venue has seen.
+    Raises:
+        Fatal: the chain is broken; names the row.
+    """
+    _check_chain(journal)
+    epoch = take_epoch(journal, started_ns, build, epoch_floor)
+    head = journal.head
+    start = _newest_usable(factory, journal, snapshots)
+    engine, from_seq = _begin(factory, start), (start.seq if start is not None else 0)
+    reason, compared, differences = _changed(journal, start, build, config_hash), 0, 0
+    if not reason:
+        different = _compare(engine, journal, from_seq)
+        compared = head.last_seq - from_seq
+        if different is not None:
+            differences = 1
+            reason = f"event {different} on record was decided differently by this program"
+            engine = _begin(factory, start)
+            _fold(engine, journal, from_seq, different)
+    else:
+        _fold(engine, journal, from_seq, from_seq + 1)
+    return Recovered(engine=engine, last_seq=head.last_seq, last_at_ns=head.at_ns, epoch=epoch,
+                     from_snapshot_seq=from_seq, compared=compared, differences=differences, reduce_only=reason)
+
+
+def _check_chain(journal: Journal) -> None:
+    if journal.path.stat().st_size <= VERIFY_BYTES_MAX:
+        findings = journal.verify()
+        if findings:
+            raise Fatal(f"{journal.path}: row {findings[0].row_number}: {findings[0].what} "
+                        f"({len(findings)} findings); restore a backup")
+
+
+def _newest_usable(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore) -> Snapshot | None:
+    """The newest snapshot that lies on this journal's chain and that this program can read."""
+    for snapshot in snapshots.newest_first():
+        row = journal.row_ending_at(snapshot.seq)
+        if row is None or row.hash != snapshot.journal_hash:
+            continue
+        try:
+            factory.restore(snapshot.engine)
+        except (BotError, msgspec.MsgspecError):
+            continue
+        return snapshot
+    return None
+
+
+def _begin(factory: EngineFactory, start: Snapshot | None) -> SteppingEngine:
+    return factory.create() if start is None else factory.restore(start.engine)
+
+
+def _changed(journal: Journal, start: Snapshot | None, build: str, config_hash: str) -> str:
+    """Why the record is not this program's own, if so: its last session ran another build or configuration."""
+    last = None if start is None else (start.build, start.config_hash)
+    for _, event_bytes, _ in journal.raw(1 if start is None else start.seq + 1):
+        if b"SessionStarted" in event_bytes[:24]:
+            event = decode_event(event_bytes)
+            if isinstance(event, SessionStarted):
+                last = (event.build, event.config_hash)
+    if last is None or last == (build, config_hash):
+        return ""
+    return "the record was written by another build" if last[0] != build else "the configuration has changed"
+
+
+def _compare(engine: SteppingEngine, journal: Journal, from_seq: int) -> int | None:
+    """Step over the tail; the number of the first event that is answered differently, or None."""
+    for seq, event_bytes, step_bytes in journal.raw(from_seq + 1):
+        if encode_step(engine.step(decode_event(event_bytes))) != step_bytes:
+            return seq
+    return None
+
+
+def _fold(engine: SteppingEngine, journal: Journal, from_seq: int, fold_from: int) -> None:
+    """Step up to `fold_from`, from there take over what is on record."""
+    for seq, event_bytes, step_bytes in journal.raw(from_seq + 1):
+        event = decode_event(event_bytes)
+        if seq >= fold_from and isinstance(engine, FoldingEngine):
+            engine.fold_only(event, decode_step(step_bytes))
+        else:
+            engine.step(event)

@@ -1,0 +1,175 @@
+"""Which pairs get how much: by rank under caps, and without churning what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from bot.domain.values import Coin, Venue
+from bot.strategy.params import CarryParams
+from bot.strategy.verdict import Action, Candidate, PairKind, Verdict
+
+
+class Book(msgspec.Struct, frozen=True, kw_only=True):
+    """What the allocation needs to know of the account, USD as floats."""
+
+    equity_usd: float
+    venue_equity_usd: Mapping[Venue, float]
+    """What lies at each configured venue, all wallets (moving it within a venue is the margin keeper's work)."""
+    held_usd: Mapping[str, float]
+    """Notional of each held pair by candidate key."""
+    smallest_usd: Mapping[str, float]
+    """Smallest tradable notional of each candidate that may open or grow (`execution/rounding`)."""
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a pair to hold, and what decided it."""
+
+    candidate: Candidate
+    notional_usd: float
+    action: Action
+    """OPEN, HOLD (perhaps at another size: `resized`) or CLOSE."""
+    reason: str
+    """The verdict's reason, or the cap that bound the size: `coin_share`, `venue_share`, `venue_funds`, `equity`."""
+    resized: bool = False
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair that cleared its costs and still gets nothing."""
+
+    candidate: Candidate
+    reason: str
+    """pairs_max, below_minimum, minimum_unknown, or the cap that left nothing."""
+
+
+class Allocation(msgspec.Struct, frozen=True, kw_only=True):
+    """All targets, held pairs first, then new ones by rank."""
+
+    targets: tuple[Target, ...]
+    passed: tuple[Passed, ...]
+    binding: tuple[str, ...]
+    """`cap:name` for each cap that set a size, in the order in which they bound."""
+
+
+def notional_for_capital(capital_usd: float, capital_per_notional: float) -> float:
+    """How much notional a capital carries: 3,500 USD at 1 + 1/3 + 0.1 carry 2,442 (quant reference 3.4)."""
+    return capital_usd / capital_per_notional
+
+
+def wallet_shares(candidate: Candidate, params: CarryParams) -> tuple[tuple[Venue, float, float], ...]:
+    """Per venue of the pair: (venue, spot cash, futures collateral) per unit of notional; the reserve is collateral."""
+    margin = 1.0 / params.leverage
+    if candidate.kind is PairKind.PERP_PERP:
+        half = margin + params.reserve_rho / 2.0
+        return (candidate.long_venue, 0.0, half), (candidate.short_venue, 0.0, half)
+    return ((candidate.long_venue, 1.0, margin + params.reserve_rho),)
+
+
+def allocate(verdicts: Sequence[Verdict], book: Book, params: CarryParams) -> Allocation:
+    """Targets for every held pair and for those that open.
+
+    Held pairs come first: CLOSE goes to 0 (its capital is not counted free until it has come back), HOLD keeps its size
+    unless it is off by more than `resize_share_min`: too large for its caps it shrinks, too small it grows if the
+    verdict says that an addition clears its costs. Then OPEN verdicts by rank (ties by key) take what the caps leave.
+    Nothing held is displaced by a better newcomer: the newcomer would pay eight fills.
+    """
+    room = _Room(book, params)
+    passed: list[Passed] = []
+    held = [each for each in verdicts if each.candidate.key in book.held_usd]
+    held.sort(key=lambda each: each.candidate.key)
+    for verdict in held:
+        room.bind(verdict.candidate, book.held_usd[verdict.candidate.key])
+    targets = [_keep(verdict, room, book, params) for verdict in held]
+    newcomers = (each for each in verdicts if each.action is Action.OPEN and each.candidate.key not in book.held_usd)
+    for verdict in sorted(newcomers, key=lambda each: (-each.rank, each.candidate.key)):
+        outcome = _open(verdict, room, book, params)
+        if isinstance(outcome, Target):
+            targets.append(outcome)
+        else:
+            passed.append(outcome)
+    return Allocation(targets=tuple(targets), passed=tuple(passed), binding=tuple(room.binding))
+
+
+class _Room:
+    """What the caps still leave; lives for one allocation."""
+
+    def __init__(self, book: Book, params: CarryParams) -> None:
+        self.params = params
+        self.pairs = 0
+        self.binding: list[str] = []
+        equity = max(book.equity_usd, 0.0)
+        self.equity_usd = equity * params.equity_share_max
+        self.coin_cap_usd = equity * params.coin_share_max
+        several = len(book.venue_equity_usd) > 1
+        self.coins: dict[Coin, float] = {}
+        self.venue_share: dict[Venue, float] = {}
+        self.venue_funds: dict[Venue, float] = {}
+        for venue, funds in book.venue_equity_usd.items():
+            self.venue_share[venue] = equity * (params.venue_share_max if several else 1.0)
+            self.venue_funds[venue] = max(funds, 0.0) * params.equity_share_max
+
+    def bind(self, candidate: Candidate, notional_usd: float) -> None:
+        """One more pair takes its capital."""
+        self.pairs += 1
+        self.change(candidate, notional_usd)
+
+    def change(self, candidate: Candidate, notional_usd: float) -> None:
+        """A bound pair grows or (negative) shrinks by so much."""
+        capital = notional_usd * self.params.capital_per_notional(candidate.perp_legs)
+        self.equity_usd -= capital
+        self.coins[candidate.coin] = self.coins.get(candidate.coin, 0.0) + capital
+        for venue, spot, futures in wallet_shares(candidate, self.params):
+            self.venue_share[venue] = self.venue_share.get(venue, 0.0) - notional_usd * (spot + futures)
+            self.venue_funds[venue] = self.venue_funds.get(venue, 0.0) - notional_usd * (spot + futures)
+
+    def most_usd(self, candidate: Candidate) -> tuple[float, str]:
+        """How much more notional the pair could take, and the cap that says so; negative: caps are exceeded."""
+        capital = self.params.capital_per_notional(candidate.perp_legs)
+        limits = [
+            (self.equity_usd / capital, "equity"),
+            ((self.coin_cap_usd - self.coins.get(candidate.coin, 0.0)) / capital, "coin_share"),
+        ]
+        for venue, spot, futures in wallet_shares(candidate, self.params):
+            limits.append((self.venue_share.get(venue, 0.0) / (spot + futures), "venue_share"))
+            limits.append((self.venue_funds.get(venue, 0.0) / (spot + futures), "venue_funds"))
+        return min(limits)
+
+
+def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Target:
+    """The target of a held pair."""
+    candidate, held_usd = verdict.candidate, book.held_usd[verdict.candidate.key]
+    if verdict.action is Action.CLOSE:
+        return Target(candidate=candidate, notional_usd=0.0, action=Action.CLOSE, reason=verdict.reason)
+    more_usd, cap = room.most_usd(candidate)
+    shrink = more_usd < -params.resize_share_min * held_usd
+    grow = (
+        verdict.may_grow and more_usd > params.resize_share_min * held_usd
+        and verdict.net_bps > params.entry_buffer_bps + params.resize_gain_bps_min
+        and more_usd >= book.smallest_usd.get(candidate.key, float("inf"))
+    )
+    # A halted or blind pair is not traded; caps are enforced when it can be.
+    if verdict.reason in ("leg_halted", "data_missing") or not (shrink or grow):
+        return Target(candidate=candidate, notional_usd=held_usd, action=Action.HOLD, reason=verdict.reason)
+    target_usd = max(held_usd + more_usd, 0.0)
+    room.change(candidate, target_usd - held_usd)
+    room.binding.append(f"{cap}:{candidate.key}")
+    return Target(candidate=candidate, notional_usd=target_usd, action=Action.HOLD, reason=cap, resized=True)
+
+
+def _open(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Target | Passed:
+    """The target of a pair not yet held, or why it gets none."""
+    candidate = verdict.candidate
+    if room.pairs >= params.pairs_max:
+        return Passed(candidate=candidate, reason="pairs_max")
+    smallest_usd = book.smallest_usd.get(candidate.key)
+    if smallest_usd is None:
+        return Passed(candidate=candidate, reason="minimum_unknown")
+    most_usd, cap = room.most_usd(candidate)
+    if most_usd <= 0.0:
+        return Passed(candidate=candidate, reason=cap)
+    if most_usd < smallest_usd:
+        return Passed(candidate=candidate, reason="below_minimum")
+    room.bind(candidate, most_usd)
+    room.binding.append(f"{cap}:{candidate.key}")
+    return Target(candidate=candidate, notional_usd=most_usd, action=Action.OPEN, reason=verdict.reason)

@@ -1,0 +1,104 @@
+"""What a venue knows of its market: quotes and what we took from them, marks, closes, and the prices that value."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from bot.domain.errors import Unavailable
+from bot.domain.events import Mark, Quote
+from bot.domain.instrument import Instrument
+from bot.domain.values import MONEY, InstrumentId, Side
+from bot.market.book import Level, ladder
+
+HALF: Final = Decimal("0.5")
+
+
+def mid_price(instrument: Instrument, quote: Quote) -> Decimal:
+    """The middle of the touch, exact."""
+    return MONEY.multiply(MONEY.multiply(instrument.tick_size, Decimal(quote.bid_ticks + quote.ask_ticks)), HALF)
+
+
+class Board(msgspec.Struct):
+    """The newest public data of one venue by instrument. No quote: halted."""
+
+    quotes: dict[InstrumentId, Quote] = msgspec.field(default_factory=dict)
+    marks: dict[InstrumentId, Mark] = msgspec.field(default_factory=dict)
+    """Every mark: serves margin."""
+    valued_marks: dict[InstrumentId, Mark] = msgspec.field(default_factory=dict)
+    """Marks that price equity."""
+    valued_quotes: dict[InstrumentId, Quote] = msgspec.field(default_factory=dict)
+    """Newest quotes of instruments that have ticks; bars are valued at `closes`."""
+    closes: dict[InstrumentId, Decimal] = msgspec.field(default_factory=dict)
+    own_trades: dict[InstrumentId, Decimal] = msgspec.field(default_factory=dict)
+    """Our first trade's price: values what has no mark, mid or close yet."""
+    taken: dict[InstrumentId, dict[int, int]] = msgspec.field(default_factory=dict)
+    """Lots we took from the present quote, by price in ticks."""
+
+    def levels(self, instrument: InstrumentId, side: Side) -> tuple[Level, ...]:
+        """What an order of `side` can still take from the present quote, best first; empty when halted."""
+        quote = self.quotes.get(instrument)
+        if quote is None:
+            return ()
+        levels = ladder(quote, side)
+        taken = self.taken.get(instrument)
+        if not taken:
+            return levels
+        left = ((price, lots - taken.get(price, 0)) for price, lots in levels)
+        return tuple((price, lots) for price, lots in left if lots > 0)
+
+    def take(self, instrument: InstrumentId, price_ticks: int, lots: int) -> None:
+        """Note that so much of the present quote is gone until the next one."""
+        taken = self.taken.setdefault(instrument, {})
+        taken[price_ticks] = taken.get(price_ticks, 0) + lots
+
+    def margin_price(self, instrument: Instrument) -> Decimal:
+        """Mark, else own close, else mid: what margin and price bands are judged on.
+
+        Raises:
+            Unavailable: nothing is known of the instrument.
+        """
+        mark = self.marks.get(instrument.id)
+        if mark is not None:
+            return mark.mark
+        close = self.closes.get(instrument.id)
+        if close is not None:
+            return close
+        quote = self.quotes.get(instrument.id)
+        if quote is None:
+            raise Unavailable(f"{instrument.id}: no mark, close or quote yet")
+        return mid_price(instrument, quote)
+
+    def band_price(self, instrument: Instrument) -> Decimal:
+        """What limits may not be far from: a perpetual's mark, else the mid of the present quote."""
+        mark = self.marks.get(instrument.id)
+        if mark is not None and instrument.is_perp:
+            return mark.mark
+        quote = self.quotes.get(instrument.id)
+        return self.margin_price(instrument) if quote is None else mid_price(instrument, quote)
+
+    def value_price(self, instrument: Instrument) -> Decimal:
+        """The valuation price V (quant reference 15.1): perp = mark, spot = mid on ticks, last close on bars.
+
+        Before the first of these, what we hold is valued at our own first trade.
+
+        Raises:
+            Unavailable: no price at all has been seen.
+        """
+        if instrument.is_perp:
+            mark = self.valued_marks.get(instrument.id)
+            if mark is not None:
+                return mark.mark
+        else:
+            quote = self.valued_quotes.get(instrument.id)
+            if quote is not None:
+                return mid_price(instrument, quote)
+            close = self.closes.get(instrument.id)
+            if close is not None:
+                return close
+        traded = self.own_trades.get(instrument.id)
+        if traded is None:
+            raise Unavailable(f"{instrument.id}: no price yet to value it")
+        return traded

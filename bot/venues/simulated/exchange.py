@@ -1,0 +1,240 @@
+"""The simulated exchange: several venues, one heap of what is under way, books of its own. The invariants' oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from bot.domain.commands import Alert, AnyCommand, CancelOrder, QueryOrder, ReadAccount, ShowTicks, SubmitOrder
+from bot.domain.errors import ConfigRefused
+from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnection
+from bot.domain.instrument import Instrument
+from bot.domain.ports import Due
+from bot.domain.values import MONEY, ZERO, InstrumentId, Nanos, Venue, Wallet, round_cash
+from bot.venues.simulated import margin, matching, reads
+from bot.venues.simulated.account import VenueAccount
+from bot.venues.simulated.bookkeeper import Bookkeeper
+from bot.venues.simulated.books_file import BooksFile
+from bot.venues.simulated.delivery import DeliveryRoute
+from bot.venues.simulated.desk import Desk
+from bot.venues.simulated.faults import FaultPlan, Faults
+from bot.venues.simulated.latency import Latency
+from bot.venues.simulated.observing import Observer
+from bot.venues.simulated.params import SimulatedParams
+from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Delivery, Landing, Pending, Request
+from bot.venues.simulated.requests import RequestRoute
+from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue, restore_account
+from bot.venues.simulated.streams import Streams
+from bot.venues.simulated.transfers import Transfers
+
+
+class SimulatedExchange:
+    """Implements `bot.domain.ports.Exchange`; everything follows from its inputs and the seed.
+
+    With `books` it remembers independently of us: what changed is committed before an answer leaves `pop`.
+    """
+
+    def __init__(self, instruments: Sequence[Instrument], params: SimulatedParams, seed: int,
+                 books: BooksFile | None = None, faults: FaultPlan | None = None) -> None:
+        if books is not None and books.holds_account:
+            raise ConfigRefused(f"{books.path}: holds an account already; reopen it or use --account NAME")
+        self._params = params
+        self._seed = seed
+        self._now_ns = Nanos(0)
+        self._streams = Streams(seed)
+        self._pending = Pending()
+        self._latency = Latency(params, self._streams)
+        self._faults = Faults(FaultPlan() if faults is None else faults, self._streams)
+        self._back = DeliveryRoute(self._pending, self._latency, self._faults)
+        self._out = RequestRoute(params, self._pending, self._latency, self._faults, self._back)
+        self._desks: dict[Venue, Desk] = {}
+        self._transfers = Transfers(params, self._desks)
+        self._observer = Observer(self._desks, self._desk)
+        self._keeper = None if books is None else Bookkeeper(books)
+        self._committed_number = -1
+        for instrument in instruments:
+            self._desk(instrument.venue).list_instrument(instrument)
+        for down in self._faults.plan.downs:
+            for at_ns, up in ((Nanos(down.start_ns), False), (Nanos(down.end_ns), True)):
+                self._back.push(VenueConnection(at_ns, down.venue, up), at_ns, own=True)
+
+    @classmethod
+    def reopen(cls, books: BooksFile, instruments: Sequence[Instrument], params: SimulatedParams, seed: int,
+               faults: FaultPlan | None = None) -> SimulatedExchange:
+        """The exchange as it was at its last commit: answers not yet delivered then are delivered (again).
+
+        Raises:
+            ConfigRefused: the file holds no account, or one begun with another seed.
+            Fatal: the file is damaged.
+        """
+        saved = books.read()
+        if saved.seed != seed:
+            raise ConfigRefused(f"{books.path}: begun with seed {saved.seed}, not {seed}; use that or --account NAME")
+        exchange = cls(instruments, params, seed, None, faults)
+        exchange._restore(saved, books)
+        return exchange
+
+    # ---------------------------------------------------------------------------------------- the port
+
+    def observe(self, event: MarketEvent) -> None:
+        """The market moved: match resting orders, pay funding, liquidate."""
+        self._now_ns = event.at_ns
+        self._observer.observe(event)
+
+    def handle(self, at_ns: Nanos, command: AnyCommand) -> None:
+        """A command leaves us at `at_ns`; alerts and tick wishes are not for a venue."""
+        if isinstance(command, Alert | ShowTicks):
+            return
+        self._out.send(at_ns, command)
+
+    def next_due(self) -> Due | None:
+        """When the next arrival or answer is due."""
+        entries = self._pending.entries
+        return (entries[0][0], entries[0][1]) if entries else None
+
+    def pop(self) -> AccountEvent | None:
+        """Let the next due thing happen; an answer for us, or None if it stayed within a venue.
+
+        Raises:
+            IndexError: nothing is due (`next_due` is None).
+            Fatal: the books could not be written; nothing has been taken out then.
+        """
+        at_ns, _, venue, _, what = self._pending.entries[0]
+        if isinstance(what, Delivery) and self._keeper is not None and self._pending.number != self._committed_number:
+            self.commit()
+        self._pending.pop()
+        self._now_ns = Nanos(max(at_ns, self._now_ns))
+        match what:
+            case Delivery():
+                return self._back.received(what)
+            case Landing():
+                self._transfers.land(self._now_ns, what.transfer_id)
+            case Arrival():
+                self._back.answer_lost = not what.answered
+                self._carry_out(self._now_ns, self._desk(Venue(venue)), what.request)
+                self._back.answer_lost = False
+        return None
+
+    def _carry_out(self, at_ns: Nanos, desk: Desk, request: Request) -> None:
+        match request:
+            case SubmitOrder():
+                matching.arrive(desk, at_ns, request.order.intent)
+            case CancelOrder():
+                reads.cancel(desk, at_ns, request)
+            case QueryOrder():
+                reads.report_order(desk, at_ns, request)
+            case ReadAccount():
+                reads.report_account(desk, at_ns, request)
+            case _:
+                self._desk(request.venue_to)
+                lands_ns = self._transfers.start(at_ns, request)
+                if lands_ns is not None:
+                    self._pending.push(lands_ns, ARRIVAL_RANK, request.venue_to, Landing(request.transfer_id))
+
+    # ------------------------------------------------------------------------------ the world outside trading
+
+    def deposit(self, at_ns: Nanos, venue: Venue, wallet: Wallet, amount_usd: Decimal,
+                reference: str = "deposit") -> None:
+        """Cash comes from outside (negative: is withdrawn); the answer is `CashMoved` at the same instant.
+
+        Raises:
+            ConfigRefused: an amount that is not finite or has more than 8 decimals.
+        """
+        if not amount_usd.is_finite() or round_cash(amount_usd) != amount_usd:
+            raise ConfigRefused(f"deposit of {amount_usd} USD: needs a finite sum of at most 8 decimals")
+        desk = self._desk(venue)
+        desk.account.holdings.pay(wallet, amount_usd)
+        desk.log(CashMoved(at_ns, venue, wallet, amount_usd, reference))
+
+    def auto_deleverage(self, at_ns: Nanos, instrument: InstrumentId, fraction: Decimal) -> bool:
+        """A fault driver closes part of a position as an exhausted insurance fund would; False: nothing to close."""
+        desk = next((desk for desk in self._desks.values() if instrument in desk.instruments), None)
+        return desk is not None and margin.auto_deleverage(desk, at_ns, instrument, fraction)
+
+    # ----------------------------------------------------------------------------------------------- the truth
+
+    def equity_usd(self, venue: Venue | None = None) -> Decimal:
+        """Wallets + cash in transit (counted where it goes) + coins at V + positions at V - cost; None: all venues.
+
+        Raises:
+            Unavailable: something held has no price yet.
+        """
+        total = self._transfers.in_transit_usd(venue)
+        for name, desk in self._desks.items():
+            if venue is None or name == venue:
+                total = MONEY.add(total, desk.equity_usd())
+        return total
+
+    def margin_usd(self, venue: Venue) -> tuple[Decimal, Decimal]:
+        """(equity, maintenance margin) of the venue's cross pool, at the newest marks."""
+        desk = self._desks.get(venue)
+        return (ZERO, ZERO) if desk is None else margin.pool_usd(desk)
+
+    def account(self, venue: Venue) -> VenueAccount:
+        """The venue's truth about us, live: read only."""
+        return self._desk(venue).account
+
+    def flat(self, venue: Venue) -> bool:
+        """No open order, no position, and no coin that could be sold."""
+        return self._desk(venue).is_flat
+
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        """All venues that were ever named."""
+        return tuple(self._desks)
+
+    @property
+    def now_ns(self) -> Nanos:
+        """The exchange's clock: the instant of the last thing that happened."""
+        return self._now_ns
+
+    @property
+    def fault_counts(self) -> dict[str, int]:
+        """How often each kind of fault has happened."""
+        return dict(self._faults.counts)
+
+    # ----------------------------------------------------------------------------------------------- the books
+
+    def commit(self) -> None:
+        """Write what changed since the last commit in one synced transaction; without books nothing happens.
+
+        Raises:
+            Fatal: the file could not be written.
+        """
+        if self._keeper is not None:
+            self._keeper.commit(self.saved(), [desk.account for desk in self._desks.values()])
+            self._committed_number = self._pending.number
+
+    def saved(self) -> SavedExchange:
+        """The present as values that encode; two exchanges in the same state give the same bytes."""
+        return SavedExchange(
+            version=SAVED_VERSION, seed=self._seed, now_ns=self._now_ns, number=self._pending.number,
+            entries=sorted(self._pending.entries, key=lambda entry: entry[3]), stream_counts=self._streams.counts,
+            latency_ns=self._latency.last_ns, under_way=self._transfers.under_way, fault_counts=self._faults.counts,
+            venues=[SavedVenue(name, desk.account.holdings, desk.board, list(desk.account.open.values()),
+                               desk.account.settled_ns, desk.account.repeats, desk.account.last_trade_ns, desk.changed)
+                    for name, desk in self._desks.items()])
+
+    def _restore(self, saved: SavedExchange, books: BooksFile) -> None:
+        self._now_ns = Nanos(saved.now_ns)
+        self._streams.counts = saved.stream_counts
+        self._latency.last_ns = saved.latency_ns
+        self._pending.put_back(saved.entries, saved.number)
+        self._transfers.under_way = saved.under_way
+        self._faults.counts = saved.fault_counts
+        for venue in saved.venues:
+            desk = self._desk(venue.venue)
+            desk.board = venue.board
+            for instrument in venue.changed.values():
+                desk.list_instrument(instrument)
+            desk.changed = venue.changed
+            restore_account(desk.account, venue, books.closed_orders(venue.venue), books.log(venue.venue))
+        self._keeper = Bookkeeper(books)
+        self._keeper.count_written([desk.account for desk in self._desks.values()])
+        self._committed_number = self._pending.number
+
+    def _desk(self, venue: Venue) -> Desk:
+        desk = self._desks.get(venue)
+        if desk is None:
+            desk = self._desks[venue] = Desk(venue, self._params, self._back.tell)
+        return desk

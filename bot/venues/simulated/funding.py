@@ -1,0 +1,77 @@
+"""Funding as the venue pays it: each position held at the settlement, once per (instrument, settlement)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.domain.errors import Unavailable
+from bot.domain.events import FundingPaid, FundingRate
+from bot.domain.instrument import Instrument
+from bot.domain.values import MONEY, ZERO, InstrumentId, Nanos, Wallet, round_cash
+from bot.venues.simulated.board import mid_price
+from bot.venues.simulated.desk import Desk
+
+
+def settle_funding(desk: Desk, at_ns: Nanos, rates: tuple[FundingRate, ...]) -> None:
+    """Pay -quantity x price x rate for what was held at each settlement; longs pay a positive rate."""
+    for rate in rates:
+        settled = desk.account.settled_ns.get(rate.instrument)
+        if settled is not None and rate.settled_ns <= settled:
+            continue
+        desk.account.settled_ns[rate.instrument] = rate.settled_ns
+        instrument = desk.instruments.get(rate.instrument)
+        quantity = held_at(desk, rate.instrument, rate.settled_ns)
+        if instrument is None or not quantity:
+            continue
+        price, clamped = _price(desk, instrument), clamp_rate(instrument, rate)
+        amount = round_cash(MONEY.multiply(MONEY.multiply(quantity.copy_negate(), price), clamped))
+        _pay(desk, rate.instrument, amount)
+        desk.log(FundingPaid(at_ns, desk.venue, instrument.id, rate.settled_ns, amount, quantity, price, clamped))
+
+
+def held_at(desk: Desk, instrument_id: InstrumentId, at_ns: Nanos) -> Decimal:
+    """The net quantity just before `at_ns`: a trade at the very instant of settlement does not count yet."""
+    position = desk.account.holdings.positions.get(instrument_id)
+    quantity = ZERO if position is None else position.quantity
+    if desk.account.last_trade_ns < at_ns:
+        return quantity
+    for trade in desk.account.trades_since(at_ns):
+        if trade.instrument == instrument_id:
+            lots = desk.instruments[instrument_id].quantity(trade.quantity_lots)
+            quantity = MONEY.subtract(quantity, lots * trade.side)
+    return quantity
+
+
+def clamp_rate(instrument: Instrument, rate: FundingRate) -> Decimal:
+    """The rate within the instrument's cap; a cap stated per 8 h is scaled to the interval."""
+    rule = instrument.funding
+    if rule is None:
+        return rate.rate
+    cap = rule.cap * rate.interval_h / 8 if rule.cap_before_division else rule.cap
+    return max(min(rate.rate, cap), -cap)
+
+
+def _price(desk: Desk, instrument: Instrument) -> Decimal:
+    """Index where the venue pays on it and shows it, else mark, else the stand-ins of a missing mark."""
+    mark = desk.board.marks.get(instrument.id)
+    if mark is not None and mark.index is not None and instrument.funding is not None \
+            and instrument.funding.paid_on_index:
+        return mark.index
+    try:
+        return desk.board.margin_price(instrument)
+    except Unavailable:
+        quote = desk.board.valued_quotes.get(instrument.id)
+        if quote is None:
+            raise
+        return mid_price(instrument, quote)
+
+
+def _pay(desk: Desk, instrument_id: InstrumentId, amount_usd: Decimal) -> None:
+    """Book into the futures wallet; what its cash cannot pay comes out of the position's isolated margin."""
+    holdings = desk.account.holdings
+    position = holdings.positions.get(instrument_id)
+    if position is not None and position.margin_usd and amount_usd < 0:
+        cash = min(-amount_usd, max(holdings.futures_usd, ZERO))
+        position.margin_usd = MONEY.add(position.margin_usd, MONEY.add(amount_usd, cash))
+        amount_usd = -cash
+    holdings.pay(Wallet.FUTURES, amount_usd)

@@ -1,0 +1,65 @@
+"""What is under way between us and the venues, in the order in which it happens."""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
+from bot.domain.events import AccountEvent
+from bot.domain.values import Nanos, Venue
+
+Request = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer
+
+
+class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A request that reaches its venue; its answer may be lost on the way back."""
+
+    request: Request
+    answered: bool = True
+
+
+class Landing(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A transfer that lands."""
+
+    transfer_id: str
+
+
+class Delivery(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """An event that reaches us."""
+
+    event: AccountEvent
+    own: bool = False
+    """What we say to ourselves (a time limit, a lost connection): no venue can keep it from us."""
+
+
+Happening = Arrival | Landing | Delivery
+Entry = tuple[int, int, str, int, Happening]
+"""(at_ns, rank, venue, number, what); the number is unique, so no two entries tie."""
+
+ARRIVAL_RANK = 6
+"""Arrivals of an instant come after its market and its funding: what opens at T is not charged for T."""
+
+
+class Pending:
+    """A heap of happenings: time, rank of the event, venue, then the number given when it was put in."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.number = 0
+
+    def put_back(self, entries: list[Entry], number: int) -> None:
+        """Restore what was under way."""
+        self.entries = [*entries]
+        heapq.heapify(self.entries)
+        self.number = number
+
+    def push(self, at_ns: Nanos, rank: int, venue: Venue, what: Happening) -> None:
+        """Put in one happening."""
+        self.number += 1
+        heapq.heappush(self.entries, (at_ns, rank, venue, self.number, what))
+
+    def pop(self) -> Entry:
+        """Take out the next one."""
+        return heapq.heappop(self.entries)

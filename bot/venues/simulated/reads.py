@@ -1,0 +1,59 @@
+"""Answers to reads and cancels: the venue's own truth at the instant in which the request arrives."""
+
+from __future__ import annotations
+
+from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount
+from bot.domain.events import (
+    AccountReport,
+    CancelFailed,
+    CashMoved,
+    Fill,
+    ForcedFill,
+    FundingPaid,
+    OrderReport,
+    OrderStatus,
+    PositionRow,
+    TransferEnded,
+)
+from bot.domain.values import MONEY, Nanos
+from bot.venues.simulated.desk import Desk
+
+
+def cancel(desk: Desk, at_ns: Nanos, command: CancelOrder) -> None:
+    """Cancel what is open; anything else says why not."""
+    order = desk.account.find(command.order_id)
+    if order is None:
+        desk.tell(CancelFailed(at_ns, desk.venue, command.order_id, "not found"), True)
+    elif order.status is not OrderStatus.OPEN:
+        desk.tell(CancelFailed(at_ns, desk.venue, command.order_id, f"already {order.status.value}"), True)
+    else:
+        desk.close(at_ns, order, OrderStatus.CANCELLED, answers=True)
+
+
+def report_order(desk: Desk, at_ns: Nanos, command: QueryOrder) -> None:
+    """One order by client id, from the order list and from the fills: two sources."""
+    order = desk.account.find(command.order_id)
+    if order is None:
+        report = OrderReport(at_ns, desk.venue, command.order_id, False, 2, None, 0)
+    else:
+        report = OrderReport(at_ns, desk.venue, command.order_id, True, 2, order.status, order.filled_lots,
+                             desk.account.fills_of(order))
+    desk.tell(report, True)
+
+
+def report_account(desk: Desk, at_ns: Nanos, command: ReadAccount) -> None:
+    """Balances, positions, open orders, what was booked after the cursor. Isolated margin counts as futures cash."""
+    account = desk.account
+    holdings = account.holdings
+    booked = account.log[max(command.cursor, 0):]
+    desk.tell(AccountReport(
+        at_ns, desk.venue, command.request_id, at_ns, holdings.spot_usd,
+        MONEY.add(holdings.futures_usd, holdings.isolated_usd()), tuple(sorted(holdings.coins.items())),
+        tuple(PositionRow(instrument, position.quantity, position.cost_usd)
+              for instrument, position in sorted(holdings.positions.items())),
+        tuple(account.open),
+        tuple(entry for entry in booked if isinstance(entry, Fill | ForcedFill)),
+        tuple(entry for entry in booked if isinstance(entry, FundingPaid)),
+        tuple(entry for entry in booked if isinstance(entry, CashMoved)),
+        tuple(entry for entry in booked if isinstance(entry, TransferEnded)),
+        len(account.log)), True)

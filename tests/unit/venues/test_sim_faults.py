@@ -1,0 +1,184 @@
+"""Faults between us and a venue: what is lost, late or doubled, and what the books say all the same."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from bot.domain.errors import ConfigRefused
+from bot.domain.events import (
+    AccountReport,
+    CancelFailed,
+    Event,
+    Fill,
+    OrderAccepted,
+    OrderClosed,
+    OrderRejected,
+    OrderReport,
+    OrderUnknown,
+    ReadFailed,
+    TransferEnded,
+    VenueConnection,
+)
+from bot.domain.orders import TimeInForce
+from bot.domain.values import NS_PER_S, Side, Wallet
+from bot.venues.simulated.faults import DownWindow, FaultKind, FaultPlan, FaultRates, Faults
+from bot.venues.simulated.streams import Streams
+from tests.unit.venues.sim_world import ALPHA, BETA, PERP, PERP_B, T0, World
+
+BUY, GTC = Side.BUY, TimeInForce.GTC
+FOREVER = 2**62
+
+
+def faulty(**rates: float) -> World:
+    return World(faults=FaultPlan(rates=FaultRates(**rates), end_ns=FOREVER)).rich().market()
+
+
+def kinds(answers: list[Event]) -> list[type[Event]]:
+    return [type(answer) for answer in answers]
+
+
+def test_lost_answer_books_the_order_and_leaves_us_unknowing() -> None:
+    """No acceptance comes, the private stream still shows the fill, after 5 s the order is unknown."""
+    world = faulty(lost_answer=1.0)
+    world.order(PERP, BUY, 100, 1_001)
+    assert kinds([*world.run(6)]) == [Fill, OrderClosed, OrderUnknown]
+    assert world.position(PERP) == Decimal("0.1")
+
+
+def test_lost_request_is_never_booked() -> None:
+    """Only the time limit answers; two sources at the venue know nothing."""
+    world = faulty(lost_request=1.0)
+    name = world.order(PERP, BUY, 100, 1_001)
+    assert kinds([*world.run(6)]) == [OrderUnknown]
+    world.query(PERP, name)
+    report = world.run()[0]
+    assert isinstance(report, OrderReport)
+    assert (report.found, report.sources) == (False, 2)
+    assert world.exchange.account(ALPHA).creates == {}
+
+
+def test_late_booking_comes_after_we_gave_up() -> None:
+    """Booked up to an hour later, with its acceptance then."""
+    world = World(faults=FaultPlan(rates=FaultRates(late_booking=1.0, late_booking_s_max=60.0), end_ns=FOREVER))
+    world.rich().market()
+    world.order(PERP, BUY, 100, 1_001)
+    answers = world.run(70)
+    assert sorted(kind.__name__ for kind in kinds([*answers])) == ["Fill", "OrderAccepted", "OrderClosed", "OrderUnknown"]
+    assert answers[0].at_ns - T0 > NS_PER_S
+
+
+def test_busy_venue_rejects_without_booking() -> None:
+    """The reject is a proof: nothing is booked."""
+    world = faulty(rejected=1.0)
+    world.order(PERP, BUY, 100, 1_001)
+    assert kinds([*world.run()]) == [OrderRejected]
+    assert not world.exchange.account(ALPHA).orders
+
+
+def test_lost_cancel_answer_still_cancels() -> None:
+    """We hear `CancelFailed` after the time limit, the venue has cancelled."""
+    world = World(faults=FaultPlan(rates=FaultRates(lost_answer=1.0), start_ns=T0 + NS_PER_S, end_ns=FOREVER))
+    world.rich().market()
+    name = world.order(PERP, BUY, 100, 990, GTC)
+    world.run(2)
+    world.cancel(PERP, name)
+    assert kinds([*world.run(6)]) == [CancelFailed]
+    assert not world.exchange.account(ALPHA).open
+
+
+def test_dropped_private_events_are_found_in_the_account_report() -> None:
+    """No fill is told; the report has it."""
+    world = faulty(dropped_event=1.0)
+    world.order(PERP, BUY, 100, 1_001)
+    assert kinds([*world.run(3)]) == [OrderAccepted]
+    world.read(ALPHA)
+    report = world.run()[0]
+    assert isinstance(report, AccountReport)
+    assert [fill.quantity_lots for fill in report.fills] == [100]
+
+
+def test_doubled_fill_keeps_its_trade_id() -> None:
+    """The same trade is told twice and booked once."""
+    world = faulty(duplicated=1.0)
+    world.order(PERP, BUY, 100, 1_001)
+    fills = [answer for answer in world.run(30) if isinstance(answer, Fill)]
+    assert len(fills) == 2
+    assert fills[0].trade_id == fills[1].trade_id
+    assert world.position(PERP) == Decimal("0.1")
+
+
+def test_delayed_answers_are_overtaken_but_come() -> None:
+    """Each event is up to 10 s late; none is lost."""
+    world = faulty(delayed_answer=1.0)
+    world.order(PERP, BUY, 100, 1_001)
+    answers = world.run(30)
+    assert sorted(kind.__name__ for kind in kinds([*answers])) == ["Fill", "OrderAccepted", "OrderClosed"]
+    assert max(answer.at_ns for answer in answers) > T0 + NS_PER_S
+
+
+def test_read_failure_proves_nothing() -> None:
+    """Order and account reads fail with their own names."""
+    world = faulty(read_failure=1.0)
+    world.query(PERP, world.order(PERP, BUY, 100, 1_001))
+    world.read(ALPHA)
+    failed = [answer.request_id for answer in world.run(6) if isinstance(answer, ReadFailed)]
+    assert failed == ["o1", "r"]
+
+
+def test_venue_that_is_down_knows_what_it_booked() -> None:
+    """Requests time out, resting orders go on filling unseen, the other venue works, the return is announced."""
+    down = DownWindow(ALPHA, T0 + 10 * NS_PER_S, T0 + 60 * NS_PER_S)
+    world = World(faults=FaultPlan(downs=(down,))).rich().market()
+    world.order(PERP, BUY, 100, 990, GTC)
+    world.run(10)
+    world.order(PERP, BUY, 100, 1_001)
+    world.read(ALPHA)
+    world.transfer("5", (ALPHA, Wallet.SPOT), (ALPHA, Wallet.FUTURES))
+    world.order(PERP_B, BUY, 100, 1_001)
+    world.quote(PERP, 980, 981)
+    answers = world.run(40)
+    assert sorted(kind.__name__ for kind in kinds([*answers])) == [
+        "Fill", "OrderAccepted", "OrderClosed", "OrderUnknown", "ReadFailed", "TransferEnded"]
+    assert all(answer.venue == BETA for answer in answers if isinstance(answer, Fill))
+    assert not next(answer.ok for answer in answers if isinstance(answer, TransferEnded))
+    assert world.position(PERP) == Decimal("0.1")
+    assert [answer.up for answer in world.run(15) if isinstance(answer, VenueConnection)] == [True]
+
+
+def test_faults_stay_in_their_window_and_are_counted() -> None:
+    """Outside [start, end) nothing is hit."""
+    plan = FaultPlan(rates=FaultRates(lost_request=1.0), start_ns=T0 + NS_PER_S, end_ns=T0 + 2 * NS_PER_S)
+    world = World(faults=plan).rich().market()
+    for _ in range(3):
+        world.order(PERP, BUY, 100, 1_001)
+        world.run(1)
+    assert world.exchange.account(ALPHA).arrivals == 2
+    assert world.exchange.fault_counts == {"lost_request": 1}
+
+
+def test_removing_one_kind_leaves_the_others_as_they_were() -> None:
+    """Every kind draws from its own stream."""
+    def lost(rates: FaultRates) -> list[bool]:
+        faults = Faults(FaultPlan(rates=rates, end_ns=FOREVER), Streams(3))
+        return [not faults.fate(ALPHA, "submit", n).answered for n in range(200)]
+    both = lost(FaultRates(lost_answer=0.3, late_booking=0.4, rejected=0.2))
+    alone = lost(FaultRates(lost_answer=0.3))
+    assert both == alone
+    assert 30 < sum(alone) < 90
+
+
+def test_other_venues_and_operations_have_streams_of_their_own() -> None:
+    """Equal rates do not hit two venues at the same places."""
+    faults = Faults(FaultPlan(rates=FaultRates(lost_request=0.5), end_ns=FOREVER), Streams(3))
+    first = [faults.hits(FaultKind.LOST_REQUEST, ALPHA, "submit", 1) for _ in range(50)]
+    second = [faults.hits(FaultKind.LOST_REQUEST, BETA, "submit", 1) for _ in range(50)]
+    assert first != second
+
+
+@pytest.mark.parametrize("rates", [{"lost_answer": 1.5}, {"rejected": -0.1}, {"delay_s_max": -1.0}])
+def test_impossible_rates_are_refused(rates: dict[str, float]) -> None:
+    """A probability outside [0, 1] is a mistake of the plan's author."""
+    with pytest.raises(ConfigRefused):
+        FaultRates(**rates)
