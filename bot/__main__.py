@@ -30,8 +30,7 @@ def guarded(verb: Callable[[], int]) -> int:
         code = verb()
         sys.stdout.flush()
     except BotError as error:
-        _say(str(error) or type(error).__name__)
-        return int(getattr(error, "exit_code", 1))
+        return _refused(error)
     except KeyboardInterrupt:
         _say("interrupted")
         return EXIT_INTERRUPTED
@@ -39,12 +38,30 @@ def guarded(verb: Callable[[], int]) -> int:
         # The reader has gone (`| head`). Python would complain once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE_CLOSED
+    except OSError as error:  # a full disk or a folder of someone else is no mistake of ours
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
     except Exception as error:  # the outermost frame: a person reads one line, not a traceback
+        known = error.split(BotError) if isinstance(error, ExceptionGroup) else (None, error)
+        if known[0] is not None and known[1] is None:
+            return _refused(_first(known[0]))
         if os.environ.get("EVENKEEL_DEBUG"):
             raise
         _say(f"unexpected {type(error).__name__}: {error} (a mistake of ours; EVENKEEL_DEBUG=1 shows where)")
         return EXIT_UNEXPECTED
     return code
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error inside nested groups of errors: the tasks that failed after it failed because of it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _refused(error: BaseException) -> int:
+    _say(str(error) or type(error).__name__)
+    return int(getattr(error, "exit_code", 1))
 
 
 def _say(text: str) -> None:

@@ -21,6 +21,10 @@ class Screen(Protocol):
         """One line for people: what is going on, or what just ended. Never on stdout when that carries JSON."""
         ...
 
+    def advance(self, done: float, text: str) -> None:
+        """How far a long calculation is: a share in 0..1 and where it stands."""
+        ...
+
     def report(self, document: Any) -> None:
         """Print the run's final document, once, after everything else."""
         ...

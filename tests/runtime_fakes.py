@@ -72,7 +72,7 @@ class ListMarket:
 
     def __init__(self, events: Iterable[MarketEvent]) -> None:
         self._events = list(events)[::-1]
-        self.ticks_until: list[int] = []
+        self.ticks_until: list[tuple[int | None, int]] = []
 
     def next_due(self) -> tuple[int, int] | None:
         return (self._events[-1].at_ns, EVENT_RANK[type(self._events[-1])]) if self._events else None
@@ -80,8 +80,8 @@ class ListMarket:
     def pop(self) -> MarketEvent:
         return self._events.pop()
 
-    def show_ticks(self, until_ns: Nanos) -> None:
-        self.ticks_until.append(until_ns)
+    def show_ticks(self, until_ns: Nanos, from_ns: int | None = None) -> None:
+        self.ticks_until.append((from_ns, until_ns))
 
 
 class FakeExchange:

@@ -62,7 +62,8 @@ def flatten(
 ) -> int:
     """Close all positions in an orderly way, both legs of each pair together."""
     _confirm("flatten", home, account, "both legs of every pair are closed, slice by slice; costs are paid", yes)
-    return order("flatten", home, account, as_json, "flattening: watch it with `evenkeel status --watch`", reason=reason)
+    done = "flattening: watch it with `evenkeel status --watch`"
+    return order("flatten", home, account, as_json, done, reason=reason)
 
 
 def kill(

@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.text import Text
 
-from bot.cli.render import as_view
+from bot.cli.render import as_view, render_status
 from bot.cli.view_lines import (
     alert_lines,
     attribution_lines,
@@ -22,6 +22,7 @@ from bot.cli.view_lines import (
     limit_lines,
     line,
     mode_line,
+    note_text,
     pair_lines,
     unhedged_line,
     venue_line,
@@ -67,8 +68,9 @@ def frame_lines(view: EngineView, width: int, height: int) -> list[Text]:
     room = height - len(head) - len(below) - len(foot) - blanks
     notes_wanted = min(len(view.last_notes), max(NOTES_KEPT, room - len(view.pairs) - 1))
     pairs = pair_lines(view, width, max(1, room - 1 - min(NOTES_KEPT, notes_wanted)))
-    notes = [line(("last     " if place == 0 else "         ", "dim"), note)
-             for place, note in enumerate(view.last_notes[:max(0, room - len(pairs))])]
+    newest_first = view.last_notes[::-1][:max(0, room - len(pairs))]
+    notes = [line(("last     " if place == 0 else "         ", "dim"), note_text(note))
+             for place, note in enumerate(newest_first)]
     lines = [*head, line(), *pairs, line(), *below, *([line(), *notes] if notes else [])]
     room = max(0, height - len(foot))
     return [*lines[:room], *(line() for _ in range(room - len(lines))), *foot]
@@ -96,11 +98,12 @@ def _book_line(view: EngineView) -> Text:
 class LiveView:
     """The live view as a context: `update` it with each new picture, from one thread.
 
-    The last picture is printed once more on leaving, so that it stays in the terminal's history.
+    On leaving, the last picture is printed as `status` prints it, so that it stays in the terminal's history.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = Console(highlight=False) if console is None else console
+        self._view: EngineView | None = None
         self._frame: RenderableType = line(("starting", "bold"), (": waiting for the first picture", "dim"))
         self._live = Live(get_renderable=lambda: self._frame, console=self._console, screen=True,
                           refresh_per_second=REFRESHES_PER_S)
@@ -112,7 +115,8 @@ class LiveView:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self._live.stop()
-        self._console.print(self._frame)
+        if self._view is not None:
+            self._console.print(render_status(self._view))
 
     def update(self, view: Mapping[str, Any] | EngineView) -> None:
         """Show this picture at the next refresh; costs nothing but reading it.
@@ -120,4 +124,5 @@ class LiveView:
         Raises:
             Unavailable: if it is not a picture that this version can read.
         """
-        self._frame = LiveFrame(as_view(view))
+        self._view = as_view(view)
+        self._frame = LiveFrame(self._view)

@@ -15,7 +15,6 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.padding import Padding
 from rich.text import Text
 
-from bot.cli.sheet import Column, Sheet
 from bot.cli.view_lines import (
     alert_lines,
     attribution_lines,
@@ -24,6 +23,7 @@ from bot.cli.view_lines import (
     limit_lines,
     line,
     mode_line,
+    note_text,
     pair_lines,
     sign_style,
     unhedged_line,
@@ -33,6 +33,7 @@ from bot.domain.errors import Unavailable
 from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.view import EngineView
 from bot.research.number_text import base_quantity, clock, duration, instant, number, pct, usd, words
+from bot.research.sheet import Column, Sheet
 
 Rows = Sequence[Mapping[str, Any] | msgspec.Struct]
 VERDICT_STYLES: Final = {"open": "bold green", "hold": "green", "close": "yellow", "idle": "dim"}
@@ -71,7 +72,7 @@ class _Status:
         if view.limits:
             yield from (line(), *limit_lines(view, width, len(view.limits)))
         if view.last_notes:
-            yield from (line(), *(line(note) for note in view.last_notes))
+            yield from (line(), *(line(note_text(note)) for note in view.last_notes[::-1]))
 
 
 def render_status(view: Mapping[str, Any] | EngineView) -> RenderableType:
@@ -102,8 +103,8 @@ def render_positions(view: Mapping[str, Any] | EngineView) -> RenderableType:
                Column("price", 3), Column("value USD"), Column("unrealised", 1), Column("realised", 6),
                Column("funding", 2), Column("fees", 7))
     return Sheet(columns, (
-        (row.owner, row.instrument, base_quantity(row.quantity_base), number(float(row.average_price)),
-         number(float(row.price)), usd(row.value_usd), _money(row.unrealised_usd), _money(row.realised_usd),
+        (row.owner, row.instrument, base_quantity(row.quantity_base), _price(row.average_price),
+         _price(row.price), usd(row.value_usd), _money(row.unrealised_usd), _money(row.realised_usd),
          _money(row.funding_usd), _money(row.fees_usd))
         for row in sorted(typed.positions, key=lambda position: position.owner)), "amounts in USD, quantities in coins")
 
@@ -129,9 +130,10 @@ def _order_table(rows: Rows, nothing: str) -> RenderableType:
     for row in map(_plain, rows):
         state = str(row.get("state", "-"))
         loud = "bold yellow" if state.lower() == "unknown" else ""
+        outcome = f"{state.upper()} {row.get('reason') or ''}".rstrip()
         found.append((instant(row.get("at_ns")), _word(row, "instrument"), _word(row, "side").lower(),
                       _quantity(row, "quantity_base"), _quantity(row, "filled_base"), _word(row, "limit_price"),
-                      _word(row, "purpose"), Text(" ".join(filter(None, (state, str(row.get("reason") or "")))), loud),
+                      _word(row, "purpose"), Text(outcome, loud),
                       _word(row, "owner"), _word(row, "order_id")[-8:]))
     return Sheet(columns, found)
 
@@ -258,6 +260,11 @@ def _word(row: Mapping[str, Any], key: str) -> str:
 def _quantity(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
     return "-" if value is None else base_quantity(str(value))
+
+
+def _price(text: str) -> str:
+    """A price in its own digits, without trailing zeros; a dash where there is none."""
+    return base_quantity(text) if text else "-"
 
 
 def _money(amount: str | None, places: int = 2) -> Text:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rich.progress import Progress, TaskID
+
 from bot.cli.output import emit, say
 from bot.engine.view import EngineView
 from bot.options import Screen
@@ -19,6 +21,8 @@ class QuietScreen:
 
     def __init__(self, as_json: bool) -> None:
         self._as_json = as_json
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
 
     def show(self, view: EngineView) -> None:
         """Nothing: the log has it."""
@@ -27,12 +31,35 @@ class QuietScreen:
         """One line on stderr."""
         say(text)
 
+    def advance(self, done: float, text: str) -> None:
+        """A progress bar on stderr, where a person watches."""
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+            self._bar = Progress(BarColumn(), TextColumn("{task.percentage:3.0f} %  {task.description}"),
+                                 TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(text, total=1.0)
+        self._bar.update(self._task, completed=done, description=text)
+        if done >= 1.0:
+            self._end_bar()
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
     def report(self, document: Any) -> None:
         """The document on stdout."""
+        self._end_bar()
         emit(document, self._as_json, report_table(document, self._as_json))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """The bar is taken away."""
+        self._end_bar()
 
 
 class LiveScreen(QuietScreen):

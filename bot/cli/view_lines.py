@@ -22,7 +22,8 @@ KIND_STYLES: Final = {"live": "bold white on magenta", "shadow": "bold white on 
 STATE_STYLES: Final = {"HEDGED": "green", "FLAT": "dim", "UNWINDING": "bold red"}
 PARTS: Final = ("funding", "basis", "price", "fees", "slippage", "borrow")
 NEAR_LIMIT: Final = 0.8
-STALE_S: Final = 30.0
+FLOORS: Final = "margin_distance_"
+"""Limits of this prefix are crossed from above: the distance to liquidation must stay over them."""
 
 
 class PairColumn(NamedTuple):
@@ -87,10 +88,11 @@ def unhedged_line(view: EngineView) -> Text:
     of_equity = float(100 * amount / equity) if equity > 0 else None
     gross = number(float(Decimal(view.gross_usd) / equity)) if equity > 0 else "-"
     whole = amount == 0
-    verdict = ("  hedged     ", "green") if whole else (f"  for {duration(view.unhedged_s):<7}", "bold yellow")
+    size = f"{usd(amount):>10} USD {f'({pct(of_equity)})':<8}"
+    verdict = (" hedged     ", "green") if whole else (f" for {duration(view.unhedged_s):<7}", "bold yellow")
     return line(
-        ("UNHEDGED ", "bold"), (f"{usd(amount):>10} USD ({pct(of_equity)})", "" if whole else "bold yellow"), verdict,
-        f"  gross {gross}x", "  next funding ", (countdown(view.at_ns, view.next_funding_ns), "bold"))
+        ("UNHEDGED ", "bold"), (size, "" if whole else "bold yellow"), verdict,
+        f"  gross {gross:>5}x", "  next funding ", (countdown(view.at_ns, view.next_funding_ns), "bold"))
 
 
 def alert_lines(view: EngineView) -> list[Text]:
@@ -105,8 +107,9 @@ def idle_lines(view: EngineView) -> list[Text]:
     if view.last_decision_ns is None:
         return [line(("no pair held: no decision yet", "bold"), (", waiting for enough data", "dim"))]
     age = duration((view.at_ns - view.last_decision_ns) / NS_PER_S)
-    why = ", ".join(f"{words(reason)} {count}" for reason, count in view.idle_reasons) or "no candidate"
-    return [line(("no pair held: nothing clears its costs", "bold"), f" ({why})"),
+    why = ", ".join(f"{words(reason)} {count}" for reason, count in view.idle_reasons)
+    verdict = "nothing clears its costs" if why else "no candidate to judge"
+    return [line((f"no pair held: {verdict}", "bold"), f" ({why})" if why else ""),
             line((f"looked {age} ago; each candidate's arithmetic: evenkeel decisions", "dim"))]
 
 
@@ -118,10 +121,14 @@ def pair_lines(view: EngineView, width: int, rows: int | None) -> list[Text]:
     head = gap.join(f"{c.name:{'<' if c.left else '>'}{c.width}}" for c in columns)
     shown = list(view.pairs)
     if rows is not None and len(shown) > rows:
-        shown = sorted(shown, key=lambda pair: pair.state == "HEDGED" and pair.unhedged_s == 0)[:max(1, rows - 1)]
+        shown = sorted(shown, key=_is_whole)[:max(1, rows - 1)]
     lines = [line((head, "dim")), *(_pair_line(view, pair, columns, gap) for pair in shown)]
     left = len(view.pairs) - len(shown)
     return [*lines, line((f"and {left} more: evenkeel positions", "dim"))] if left else lines
+
+
+def _is_whole(pair: PairView) -> bool:
+    return pair.state.upper() == "HEDGED" and pair.unhedged_s == 0
 
 
 def columns_for(width: int) -> tuple[tuple[PairColumn, ...], str]:
@@ -164,7 +171,7 @@ def _pair_cells(view: EngineView, pair: PairView) -> dict[str, tuple[str, str]]:
         "net USD": (usd(pair.net_usd, signed=True), sign_style(float(pair.net_usd))),
         "to liq.": (pct(nearest, places=0), "bold red" if nearest is not None and nearest < 15 else ""),
         "basis": ("-" if pair.basis_bps is None else f"{number(pair.basis_bps, signed=True, places=1)}bp", ""),
-        "state": (pair.state, STATE_STYLES.get(pair.state, "yellow")),
+        "state": (pair.state.upper(), STATE_STYLES.get(pair.state.upper(), "yellow")),
     }
 
 
@@ -204,15 +211,36 @@ def _limit_cell(limit: LimitView) -> Text:
     style = "bold red" if used >= 1 else "yellow" if used >= NEAR_LIMIT else ""
     word = "BINDS" if used >= 1 else "near" if used >= NEAR_LIMIT else ""
     places = 0 if limit.allowed >= 1_000 else 1 if limit.allowed >= 20 else 2
-    unit = limit.unit if len(limit.unit) <= 1 else f" {limit.unit}"
-    values = f"{number(limit.value, places=places)} of {number(limit.allowed, places=places)}{unit}"
-    return Text.assemble(f"{words(limit.limit)[:18]:<18} ", (f"{'#' * filled}{'-' * (8 - filled)}", style),
+    unit = limit.unit if len(limit.unit) <= 1 else ""
+    word_between = "over" if limit.limit.startswith(FLOORS) else "of"
+    values = f"{number(limit.value, places=places)} {word_between} {number(limit.allowed, places=places)}{unit}"
+    return Text.assemble(f"{_limit_name(limit.limit):<18} ", (f"{'#' * filled}{'-' * (8 - filled)}", style),
                          f" {values:<16} ", (f"{word:<5}", style))
 
 
 def _used(limit: LimitView) -> float:
-    """Share of the limit in use; a limit of zero is used up."""
+    """Share of the limit in use; a limit of zero is used up, and so is a distance of zero."""
+    if limit.limit.startswith(FLOORS):
+        return limit.allowed / limit.value if limit.value > 0 else 1.0
     return max(limit.value, 0.0) / limit.allowed if limit.allowed > 0 else 1.0
+
+
+def _limit_name(name: str) -> str:
+    """The limit in at most 18 letters, without what its unit says anyway."""
+    if name.startswith(FLOORS):
+        return f"margin {name.removeprefix(FLOORS)}"[:18]
+    for suffix in ("_s_max", "_max", "_stop_pct", "_pct"):
+        name = name.removesuffix(suffix)
+    return words(name)[:18]
+
+
+def note_text(note: str) -> str:
+    """An engine's note with its instant as a time of day and its name as words: `12:00:05 funding booked  coin=BTC`."""
+    at_ns, _, rest = note.partition(" ")
+    name, _, keys = rest.partition(" ")
+    if not (at_ns.isdigit() and name):
+        return note
+    return f"{clock(int(at_ns))} {words(name)}  {keys}".rstrip()
 
 
 def venue_line(view: EngineView) -> Text:
@@ -229,8 +257,6 @@ def venue_trouble(venue: VenueView) -> str:
     """What keeps the venue from being traded, in words; empty if nothing does."""
     if not venue.connected:
         return "DISCONNECTED"
-    if venue.data_age_s is not None and venue.data_age_s > STALE_S:
-        return "STALE"
     if venue.blocked:
         return f"BLOCKED {', '.join(words(reason) for reason in venue.blocked)}"
     return "NOT RECONCILED" if venue.reconciled_ns is None else ""

@@ -23,8 +23,8 @@ class MarketSource(Protocol):
         """The next event."""
         ...
 
-    def show_ticks(self, until_ns: Nanos) -> None:
-        """Our orders are moving: show the finest ticks until then. The path itself never depends on it."""
+    def show_ticks(self, until_ns: Nanos, from_ns: int | None = None) -> None:
+        """Our orders are moving: show the finest ticks from now (`from_ns`) until then; the path never depends on it."""
         ...
 
 

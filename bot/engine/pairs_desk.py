@@ -12,6 +12,7 @@ from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import advance, hedged_base
 from bot.execution.pair_moves import LegSituation, Moves, Permissions
+from bot.execution.params import ExecutionParams
 from bot.execution.twap import plan_slices
 from bot.portfolio.pairs import Pair, PairState, Parent, Slice
 from bot.risk.modes import Mode
@@ -31,7 +32,7 @@ def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, 
     else:
         slices = plan_slices(
             seed=turn.params.seed, parent_id=parent_id, start_base=held, target_base=target_base,
-            step_base=pair.step_base, clip_base=_clip_base(long, short, params.slice_touch_share),
+            step_base=pair.step_base, clip_base=_clip_base(long, short, params),
             min_base=_min_base(long, short), now_ns=turn.now_ns, params=params,
         )
     pair.parent = Parent(
@@ -237,10 +238,15 @@ def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None
     return quiet
 
 
-def _clip_base(long: LegSituation, short: LegSituation, share: float) -> Decimal:
-    sizes = [leg.instrument.quantity(min(leg.quote.bid_lots, leg.quote.ask_lots))
-             for leg in (long, short) if leg.quote is not None]
-    return min(sizes) * Decimal(repr(share)) if sizes else ZERO
+def _clip_base(long: LegSituation, short: LegSituation, params: ExecutionParams) -> Decimal:
+    """The most a slice takes: a share of the thinner touch, and a bound in USD."""
+    sizes = []
+    for leg in (long, short):
+        if leg.quote is not None:
+            touch = leg.instrument.quantity(min(leg.quote.bid_lots, leg.quote.ask_lots))
+            sizes.append(touch * Decimal(repr(params.slice_touch_share)))
+            sizes.append(Decimal(repr(params.slice_usd_max)) / leg.instrument.price(leg.quote.ask_ticks))
+    return min(sizes) if sizes else ZERO
 
 
 def _min_base(long: LegSituation, short: LegSituation) -> Decimal:

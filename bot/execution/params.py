@@ -14,6 +14,8 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """A parent is cut into at most so many slices."""
     slice_touch_share: float = 0.5
     """A slice takes at most this share of the smaller leg's displayed touch."""
+    slice_usd_max: float = 5_000.0
+    """A slice is worth at most so much, unless `slices_max` would be exceeded: bounds what is unhedged at a time."""
     time_jitter: float = 0.2
     """Slice times move by up to this share of `slice_s`."""
     size_jitter: float = 0.3

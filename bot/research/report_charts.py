@@ -162,6 +162,8 @@ def _bounds(values: Sequence[float], *, with_zero: bool) -> tuple[float, float]:
     low, high = min(values), max(values)
     if with_zero:
         low, high = min(low, 0.0), max(high, 0.0)
+        if low == high:
+            return 0.0, 1.0
     air = (high - low) * 0.05 or max(abs(high), 1.0) * 0.05
     return (low if with_zero and low == 0.0 else low - air), (high if with_zero and high == 0.0 else high + air)
 

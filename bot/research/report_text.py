@@ -15,6 +15,7 @@ from rich.text import Text
 
 from bot.research.number_text import duration, number, pct, share, usd, words
 from bot.research.run_document import PairRow, RunReport, YearRow
+from bot.research.sheet import Column, Sheet
 
 PARTS_SHOWN: Final = ("funding", "basis", "price", "fees", "slippage", "borrow")
 BAR_WIDTH: Final = 24
@@ -162,15 +163,14 @@ def _pairs(pairs: Sequence[PairRow]) -> RenderableType:
     ranked = sorted(pairs, key=lambda pair: (-Decimal(pair.net_usd), pair.pair_id))
     best, rest = ranked[:PAIRS_SHOWN], ranked[PAIRS_SHOWN:]
     worst = rest[-PAIRS_SHOWN:]
-    table = _table("pair", "long / short", "held", "notional", "funding", "forecast", "net", "exit")
-    for index, pair in enumerate((*best, *worst)):
-        held = duration(None if pair.held_h is None else pair.held_h * 3_600)
-        gap = index == len(best) - 1 and len(rest) > len(worst)
-        table.add_row(
-            pair.symbol, " / ".join(pair.venues), held, usd(pair.notional_usd, places=0),
-            usd(pair.funding_usd, signed=True), usd(pair.forecast_usd, signed=True),
-            Text(usd(pair.net_usd, signed=True), style=_sign_style(float(pair.net_usd))), words(pair.exit_reason),
-            end_section=gap)
+    columns = (Column("pair", left=True), Column("long / short", left=True), Column("held", 2),
+               Column("notional", 3), Column("funding", 1), Column("forecast", 4), Column("net"),
+               Column("exit", 5, left=True))
+    table = Sheet(columns, (
+        (pair.symbol, " / ".join(pair.venues), duration(None if pair.held_h is None else pair.held_h * 3_600),
+         usd(pair.notional_usd, places=0), usd(pair.funding_usd, signed=True), usd(pair.forecast_usd, signed=True),
+         Text(usd(pair.net_usd, signed=True), style=_sign_style(float(pair.net_usd))), words(pair.exit_reason))
+        for pair in (*best, *worst)))
     held_now = sum(pair.close is None for pair in pairs)
     won = sum(Decimal(pair.net_usd) > 0 for pair in pairs)
     head = Text(f"{len(pairs)} pairs, {won} with a gain, {held_now} still held; best and worst by net USD:")

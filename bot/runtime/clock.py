@@ -114,3 +114,19 @@ class Pacer:
         """Go on from here: after a pause, or when the machine cannot keep up, lost time is not made up for."""
         self._simulated_ns = simulated_ns
         self._monotonic_ns = monotonic_ns
+
+
+class Stopwatch:
+    """How long something took: wall and processor time since it was made."""
+
+    def __init__(self) -> None:
+        self._wall_s = time.monotonic()
+        self._cpu_s = time.process_time()
+
+    def wall_s(self) -> float:
+        """Seconds of wall time so far."""
+        return time.monotonic() - self._wall_s
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time so far."""
+        return time.process_time() - self._cpu_s

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Final
+
+from bot.domain.errors import ConfigRefused
 
 NAMES: Final = ("before_commit", "after_commit", "before_send", "after_send", "before_answer")
 
@@ -20,3 +24,22 @@ class CrashPoints:
         if self._act is not None:
             self._counts[name] += 1
             self._act(name, self._counts[name])
+
+
+def crash_points_from(text: str) -> CrashPoints:
+    """Crash points from `name:n` (tests of recovery only): SIGKILL to ourselves at the n-th `name`; empty: none.
+
+    Raises:
+        ConfigRefused: not of that form.
+    """
+    if not text:
+        return CrashPoints()
+    wanted, _, number = text.partition(":")
+    if wanted not in NAMES or not number.isdigit() or int(number) < 1:
+        raise ConfigRefused(f"EVENKEEL_CRASH_AT={text}: must be NAME:N with NAME one of {', '.join(NAMES)}, N >= 1")
+
+    def act(name: str, count: int) -> None:
+        if name == wanted and count == int(number):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return CrashPoints(act)

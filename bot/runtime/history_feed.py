@@ -16,7 +16,7 @@ from bot.domain.errors import ConfigRefused, DataRefused
 from bot.domain.events import EVENT_RANK, MarketEvent
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
-from bot.domain.values import NS_PER_DAY, Nanos
+from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos
 from bot.runtime.history_events import events_between, warmup_between
 from bot.runtime.history_legs import Leg
 from bot.runtime.history_load import WARMUP_NS, Request, load_legs
@@ -66,7 +66,7 @@ class HistoryFeed:
         self._place += 1
         return event
 
-    def show_ticks(self, until_ns: Nanos) -> None:
+    def show_ticks(self, until_ns: Nanos, from_ns: int | None = None) -> None:
         """Bars have no finer ticks to show."""
 
     def warmup(self) -> tuple[MarketEvent, ...]:
@@ -80,6 +80,15 @@ class HistoryFeed:
     def instruments(self, at_ns: int) -> tuple[Instrument, ...]:
         """The instruments of the run by venue and symbol, with the rules known at `at_ns`."""
         return tuple(leg.rules.at(at_ns) for leg in self._legs)
+
+    @property
+    def cadence_s(self) -> float:
+        """The feed's declared cadence: the usual distance of two quotes of its slowest series, in seconds."""
+        steps = [float(np.median(np.diff(leg.quotes.at_ns))) for leg in self._legs
+                 if len(leg.quotes.at_ns) > 1]
+        if not steps:
+            raise DataRefused("no market of this choice has bars that can be traded; closes alone do not fill")
+        return max(steps) / NS_PER_S
 
     def hurdle_annual(self, at_ns: int) -> float | None:
         """What idle cash earns, annual fraction: the last published T-bill rate of a day that has ended.

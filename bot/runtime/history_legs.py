@@ -37,6 +37,8 @@ class MarkColumns(msgspec.Struct, frozen=True, kw_only=True):
     """On an edge of the coin's grid: prices equity. Else serves margin alone."""
     from_close: int
     """How many of them are own closes that stand in."""
+    from_spot: int
+    """How many indices are the spot's close."""
 
 
 class FundingColumns(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +128,7 @@ def halts_of(quotes: QuoteColumns, grid: Grid, to_ns: int) -> Ints:
     return edges[1:][quoted[:-1] & ~quoted[1:]]
 
 
-def marks_of(recorded: Marks | None, mark_bar_ns: int, fine: FineBars, grid: Grid, spot: CoarseBars | None,
+def marks_of(recorded: Marks | None, mark_bar_ns: int, fine: FineBars, grid: Grid, spot: FineBars | None,
              from_ns: int, to_ns: int) -> MarkColumns:
     """Marks at the instants they are known: the recorded ones, else own closes; index: recorded, else the spot's close.
 
@@ -146,12 +148,13 @@ def marks_of(recorded: Marks | None, mark_bar_ns: int, fine: FineBars, grid: Gri
     at_ns = at_ns[order]
     inside = (at_ns >= from_ns) & (at_ns <= to_ns)
     at_ns, index = at_ns[inside], index[inside]
+    fits = np.zeros(len(at_ns), dtype=np.bool_)
     if spot is not None and len(spot.end_ns):
         place = np.minimum(np.searchsorted(spot.end_ns, at_ns), len(spot.end_ns) - 1)
         fits = np.isnan(index) & (spot.end_ns[place] == at_ns)
         index = np.where(fits, spot.close[place], index)
     return MarkColumns(at_ns=at_ns, mark=mark[inside], index=index, estimate=np.full(len(at_ns), np.nan),
-                       values=grid.is_edge(at_ns), from_close=int(stands_in[inside].sum()))
+                       values=grid.is_edge(at_ns), from_close=int(stands_in[inside].sum()), from_spot=int(fits.sum()))
 
 
 def with_estimates(marks: MarkColumns, premium: Rates | None, premium_bar_ns: int, funding: FundingColumns,
@@ -175,7 +178,7 @@ def no_marks() -> MarkColumns:
     """A spot market has none."""
     times, numbers = np.empty(0, dtype=np.int64), np.empty(0)
     return MarkColumns(at_ns=times, mark=numbers, index=numbers, estimate=numbers, values=np.empty(0, dtype=np.bool_),
-                       from_close=0)
+                       from_close=0, from_spot=0)
 
 
 def funding_columns(funding: Funding | None) -> FundingColumns:

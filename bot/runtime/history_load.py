@@ -92,15 +92,17 @@ def find_symbols(folder: HistoryFolder, table: InstrumentTable,
     found = [one for one in everything if one.venue in request.venues and one.coin in request.coins
              and min(s.first_ns for s in one.series) < request.to_ns
              and max(s.last_ns + s.bar_s * NS_PER_S for s in one.series) > request.from_ns]
-    for what, asked, have, missing in (
-        ("venue", request.venues, sorted({one.venue for one in everything}), {one.venue for one in found}),
-        ("coin", request.coins, sorted({one.coin for one in everything if one.venue in request.venues}),
-         {str(one.coin) for one in found}),
+    venues = {one.venue for one in everything}
+    coins = {str(one.coin) for one in everything if one.venue in request.venues}
+    for what, asked, served, have in (
+        ("venue", request.venues, venues, venues),
+        ("coin", request.coins, {str(one.coin) for one in found}, coins),
+        ("venue", request.venues, {one.venue for one in found}, venues),
     ):
         for name in asked:
-            if name not in missing:
-                raise DataRefused(f"{folder.folder}: no bars of {what} {name} between {iso(request.from_ns)} and"
-                                  f" {iso(request.to_ns)}; there are {', '.join(have) or 'none'}")
+            if name not in served:
+                raise DataRefused(f"{folder.folder}: no bars for {what} {name} between {iso(request.from_ns)} and"
+                                  f" {iso(request.to_ns)}; there are {', '.join(sorted(have)) or 'none'}")
     pairs = {(one.venue, str(one.coin)) for one in found}
     wanted = [(venue, coin) for venue in request.venues for coin in request.coins]
     absent = tuple(f"{venue}:{coin}" for venue, coin in wanted if (venue, coin) not in pairs)
@@ -121,8 +123,7 @@ def load_legs(folder: HistoryFolder, table: InstrumentTable,
         raws = [_raw(folder, one, request) for one in symbols if one.coin == coin]
         grid = coin_grid(coin, [raw.segments for raw in raws], request.wanted_bar_s * NS_PER_S)
         coarse = {(raw.symbol.venue, raw.symbol.symbol): on_grid(raw.fine, grid) for raw in raws}
-        spots = {raw.symbol.venue: coarse[raw.symbol.venue, raw.symbol.symbol]
-                 for raw in raws if raw.symbol.kind is Kind.SPOT}
+        spots = {raw.symbol.venue: raw.fine for raw in raws if raw.symbol.kind is Kind.SPOT}
         for raw in raws:
             bars = coarse[raw.symbol.venue, raw.symbol.symbol]
             leg, notes = _leg(folder, table, request, raw, bars, grid, spots.get(raw.symbol.venue))
@@ -167,7 +168,7 @@ def _in_period(series: str, ts_ns: Ints, bar_ns: int, request: Request, notes: t
 
 
 def _leg(folder: HistoryFolder, table: InstrumentTable, request: Request, raw: Raw, bars: CoarseBars, grid: Grid,
-         spot: CoarseBars | None) -> tuple[Leg, list[Coverage]]:
+         spot: FineBars | None) -> tuple[Leg, list[Coverage]]:
     symbol = raw.symbol
     notes: list[str] = []
     coverage = list(raw.coverage)
@@ -177,7 +178,7 @@ def _leg(folder: HistoryFolder, table: InstrumentTable, request: Request, raw: R
         coverage.append(found)
         if len(bars.start_ns) and quoted_from > max(request.from_ns, int(bars.start_ns[0])):
             notes.append(f"quoted from {iso(quoted_from)}, when its funding begins")
-    rules = _rules(folder, table, request, symbol, funding)
+    rules = _rules(table, request, raw, funding)
     if rules.instruments[0].source.startswith(ASSUMED):
         notes.append(f"instrument rules: {rules.instruments[0].source.partition(';')[0]}")
     quotes = quotes_of(bars, rules, max(request.from_ns, quoted_from), request.to_ns)
@@ -219,18 +220,15 @@ def _funding(folder: HistoryFolder, request: Request, raw: Raw) -> tuple[Funding
     return columns, int(whole.ts_ns[0]), period.coverage
 
 
-def _rules(folder: HistoryFolder, table: InstrumentTable, request: Request, symbol: Symbol,
-           funding: FundingColumns) -> Rules:
-    name, price = (symbol.venue, symbol.symbol), None
-    if not table.lists(*name):
-        one = min(symbol.series, key=lambda series: (series.first_ns, series.bar_s))
-        price = float(folder.bars(*name, one.bar_s, one.first_ns, one.first_ns + 1).close[0])
+def _rules(table: InstrumentTable, request: Request, raw: Raw, funding: FundingColumns) -> Rules:
+    name = (raw.symbol.venue, raw.symbol.symbol)
+    price = None if table.lists(*name) or not len(raw.fine.open) else float(raw.fine.open[0])
     instants = (request.from_ns, *table.dates(request.from_ns, request.to_ns))
     rows = [(int(at_ns), table.instrument(*name, at_ns, price)) for at_ns in instants]
     return rules_over_time(rows, funding)
 
 
-def _marks(folder: HistoryFolder, request: Request, raw: Raw, grid: Grid, spot: CoarseBars | None,
+def _marks(folder: HistoryFolder, request: Request, raw: Raw, grid: Grid, spot: FineBars | None,
            funding: FundingColumns, rules: Rules) -> tuple[MarkColumns, list[Coverage], list[str]]:
     venue, symbol = raw.symbol.venue, raw.symbol.symbol
     coverage: list[Coverage] = []
@@ -247,10 +245,10 @@ def _marks(folder: HistoryFolder, request: Request, raw: Raw, grid: Grid, spot: 
     notes: list[str] = []
     if marks.from_close:
         notes.append(f"mark: own close for {marks.from_close} of {len(marks.at_ns)} marks")
-    if np.isnan(marks.index).any():
-        notes.append("index: the mark, where the venue's spot has no close")
-    if spot is not None and (recorded is None or np.isnan(recorded.index).all()):
-        notes.append("index: the close of the venue's spot")
+    if marks.from_spot:
+        notes.append(f"index: the close of the venue's spot for {marks.from_spot} of {len(marks.at_ns)} marks")
+    if without := int(np.isnan(marks.index).sum()):
+        notes.append(f"index: none, the mark serves, for {without} of {len(marks.at_ns)} marks")
     return marks, coverage, notes
 
 

@@ -24,6 +24,8 @@ from bot.storage.journal_rows import Batch, Pair
 
 T = TypeVar("T")
 
+_CROWD_BATCHES = 8
+
 
 class JournalWriter:
     """Owns the journal while the daemon runs."""
@@ -42,6 +44,9 @@ class JournalWriter:
         self._at_ns = 0
         self._oldest_ns = 0
         self._sealed: deque[Batch] = deque()
+        self._under_way = 0
+        self._wanted = False
+        self._closed = False
         self._background: Fatal | None = None
         self.last_seq = journal.head.last_seq
         """The number of the last pair taken, committed or not."""
@@ -71,9 +76,21 @@ class JournalWriter:
             return 0.0
         return max(0.0, (self._oldest_ns + self._delay_ns - monotonic_ns) / NS_PER_S)
 
+    @property
+    def crowded(self) -> bool:
+        """More waits than the disk takes while the engine does not wait for it: it should, once."""
+        waiting = self.last_seq - self._journal.head.last_seq
+        return not self.failure and waiting > _CROWD_BATCHES * self._batch_events_max
+
     def start_commit(self) -> None:
-        """Commit all that was taken, without waiting; a failure shows in `failure`."""
-        self._submit().add_done_callback(self._note)
+        """Commit all that was taken, without waiting; a failure shows in `failure`.
+
+        While a commit is under way the next one gathers: many small steps become one row and one sync.
+        """
+        if self._under_way:
+            self._wanted = True
+        else:
+            self._submit().add_done_callback(self._note)
 
     async def commit(self) -> bool:
         """Commit and sync all that was taken; False if that failed or took too long (it may still come)."""
@@ -103,6 +120,7 @@ class JournalWriter:
     async def close(self) -> bool:
         """Commit the rest and end the thread; False if the rest could not be written."""
         written = await self.commit()
+        self._closed = True
         self._thread.shutdown(wait=written, cancel_futures=True)
         return written
 
@@ -112,7 +130,18 @@ class JournalWriter:
             self._sealed.append(Batch(first_seq=first, at_ns=self._at_ns, fence=self._fence, kinds=self._kinds,
                                       pairs=tuple(self._pairs)))
             self._pairs, self._kinds = [], 0
-        return asyncio.get_running_loop().run_in_executor(self._thread, self._write_sealed)
+        self._under_way += 1
+        self._wanted = False
+        future = asyncio.get_running_loop().run_in_executor(self._thread, self._write_sealed)
+        future.add_done_callback(self._landed)
+        return future
+
+    def _landed(self, future: asyncio.Future[None]) -> None:
+        """One commit less is under way; what gathered meanwhile goes next, unless storage fails."""
+        self._under_way -= 1
+        failed = future.cancelled() or future.exception() is not None
+        if self._wanted and not self._under_way and not self._closed and not failed:
+            self.start_commit()
 
     def _write_sealed(self) -> None:
         while self._sealed:
@@ -134,4 +163,5 @@ class JournalWriter:
 
     def abandon(self) -> None:
         """The run has failed: what was not committed is as lost as in a crash."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)

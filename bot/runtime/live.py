@@ -241,7 +241,10 @@ class Daemon:
             log_step(self._log, event, step)
             await self._outbox.carry_out(event.at_ns, step.commands)
         elif self.writer.due_in_s(now_ns) == 0.0:
-            self.writer.start_commit()
+            if self.writer.crowded:
+                await self.writer.commit()
+            else:
+                self.writer.start_commit()
         self._schedule.wake(step.wake_ns)
         if self._observer is not None:
             self._observer.seen(event, step)

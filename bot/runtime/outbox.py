@@ -35,7 +35,7 @@ class Outbox:
         await self._senders.handed_over()
 
     def _may_leave_unwritten(self, command: AnyCommand) -> bool:
-        """Storage has failed: only reads, cancels, and orders that can only reduce, each of these alerted as it goes."""
+        """Storage has failed: reads, cancels, and orders that can only reduce, each of these alerted as it goes."""
         if isinstance(command, Transfer):
             self._schedule.inject(TransferEnded(at_ns=self._schedule.now_ns, venue=command.venue_to, fee_usd=ZERO,
                                                 transfer_id=command.transfer_id, ok=False, why="storage has failed"))

@@ -35,13 +35,26 @@ class Schedule:
     """Merges all sources; `pop` gives the next event, `handle` takes what the engine answered."""
 
     def __init__(self, market: MarketSource, exchange: Exchange, calendar: Calendar, end_ns: int,
-                 start_ns: int = 0, on_alert: Callable[[int, Alert], None] = ignore_alert) -> None:
-        """`end_ns`: no event at or after it is given. `start_ns`: where simulated time stands now."""
+                 start_ns: int = 0, on_alert: Callable[[int, Alert], None] = ignore_alert,
+                 observed_ns: int = -1) -> None:
+        """Join the sources.
+
+        Args:
+            market: what moves.
+            exchange: who answers.
+            calendar: its first firing lies after `start_ns`.
+            end_ns: no event at or after it is given.
+            start_ns: where simulated time stands now.
+            on_alert: takes the engine's alerts.
+            observed_ns: the exchange has seen the market up to here already (it remembers more than the journal
+                after a crash); such events go to the engine alone.
+        """
         self._market = market
         self._exchange = exchange
         self._calendar = calendar
         self._end_ns = end_ns
         self._on_alert = on_alert
+        self._observed_ns = observed_ns
         self._now_ns = start_ns
         self._market_ns = start_ns
         self._wake_ns: int | None = None
@@ -69,7 +82,8 @@ class Schedule:
             if source == _MARKET:
                 market_event = self._market.pop()
                 self._market_ns = market_event.at_ns
-                self._exchange.observe(market_event)
+                if market_event.at_ns > self._observed_ns:
+                    self._exchange.observe(market_event)
                 event = market_event
             elif source == _EXCHANGE:
                 event = self._exchange.pop()
@@ -94,7 +108,7 @@ class Schedule:
             if isinstance(command, Alert):
                 self._on_alert(at_ns, command)
             elif isinstance(command, ShowTicks):
-                self._market.show_ticks(Nanos(command.until_ns))
+                self._market.show_ticks(Nanos(command.until_ns), at_ns)
             else:
                 self._exchange.handle(Nanos(at_ns), command)
 

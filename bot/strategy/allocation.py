@@ -10,6 +10,9 @@ from bot.domain.values import Coin, Venue
 from bot.strategy.params import CarryParams
 from bot.strategy.verdict import Action, Candidate, PairKind, Verdict
 
+UNTOUCHED = ("leg_halted", "data_missing", "in_motion")
+"""Verdicts on held pairs that say nothing about their size."""
+
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
     """What the allocation needs to know of the account, USD as floats."""
@@ -148,8 +151,8 @@ def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Tar
         and verdict.net_bps > params.entry_buffer_bps + params.resize_gain_bps_min
         and more_usd >= book.smallest_usd.get(candidate.key, float("inf"))
     )
-    # A halted or blind pair is not traded; caps are enforced when it can be.
-    if verdict.reason in ("leg_halted", "data_missing") or not (shrink or grow):
+    # A pair that cannot be judged or is being traded already keeps its size; caps are enforced when it can be.
+    if verdict.reason in UNTOUCHED or not (shrink or grow):
         return Target(candidate=candidate, notional_usd=held_usd, action=Action.HOLD, reason=verdict.reason)
     target_usd = max(held_usd + more_usd, 0.0)
     room.change(candidate, target_usd - held_usd)

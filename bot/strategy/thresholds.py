@@ -23,8 +23,9 @@ from scipy.special import ndtr
 
 GRID_POINTS = 161
 STATE_SDS = 6.0
-SPREAD_STEPS_MIN = 0.7
 """The grid reaches so many stationary sd beyond both the mean and zero."""
+SPREAD_STEPS_MIN = 0.7
+"""The smallest sd of a transition, in steps of the grid."""
 MEAN_STEP_BPS = 0.1
 SD_STEP_LOG = 0.2
 COST_STEP_BPS = 2.0

@@ -55,10 +55,10 @@ class Board(msgspec.Struct):
         taken[price_ticks] = taken.get(price_ticks, 0) + lots
 
     def margin_price(self, instrument: Instrument) -> Decimal:
-        """Mark, else own close, else mid: what margin and price bands are judged on.
+        """What margin, price bands and funding are judged on: mark, else the stand-ins own close, mid, own first trade.
 
         Raises:
-            Unavailable: nothing is known of the instrument.
+            Unavailable: nothing is known of the instrument; never for one that we hold.
         """
         mark = self.marks.get(instrument.id)
         if mark is not None:
@@ -66,10 +66,13 @@ class Board(msgspec.Struct):
         close = self.closes.get(instrument.id)
         if close is not None:
             return close
-        quote = self.quotes.get(instrument.id)
-        if quote is None:
+        quote = self.quotes.get(instrument.id) or self.valued_quotes.get(instrument.id)
+        if quote is not None:
+            return mid_price(instrument, quote)
+        traded = self.own_trades.get(instrument.id)
+        if traded is None:
             raise Unavailable(f"{instrument.id}: no mark, close or quote yet")
-        return mid_price(instrument, quote)
+        return traded
 
     def band_price(self, instrument: Instrument) -> Decimal:
         """What limits may not be far from: a perpetual's mark, else the mid of the present quote."""

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from bot.domain.errors import Unavailable
 from bot.domain.events import FundingPaid, FundingRate
 from bot.domain.instrument import Instrument
 from bot.domain.values import MONEY, ZERO, InstrumentId, Nanos, Wallet, round_cash
-from bot.venues.simulated.board import mid_price
 from bot.venues.simulated.desk import Desk
 
 
@@ -57,13 +55,7 @@ def _price(desk: Desk, instrument: Instrument) -> Decimal:
     if mark is not None and mark.index is not None and instrument.funding is not None \
             and instrument.funding.paid_on_index:
         return mark.index
-    try:
-        return desk.board.margin_price(instrument)
-    except Unavailable:
-        quote = desk.board.valued_quotes.get(instrument.id)
-        if quote is None:
-            raise
-        return mid_price(instrument, quote)
+    return desk.board.margin_price(instrument)
 
 
 def _pay(desk: Desk, instrument_id: InstrumentId, amount_usd: Decimal) -> None:

@@ -53,13 +53,13 @@ def pair(coin: str, state: str, long_leg: LegView, short_leg: LegView, **changes
 def busy(after_s: float = 0.0) -> EngineView:
     """Three pairs, one of them being rebalanced, one venue stale, an alert nobody has seen."""
     pairs = (
-        pair("BTC", "HEDGED", leg("binance:BTC/USDT", "0.41", "24901.02", "60734.20", None),
+        pair("BTC", "hedged", leg("binance:BTC/USDT", "0.41", "24901.02", "60734.20", None),
              leg("bybit:BTC/USDT:USDT", "-0.41", "-24897.82", "60726.40", 38.2)),
-        pair("SOL", "REBALANCING", leg("okx:SOL/USDT:USDT", "120", "17400.00", "145.00", 22.0),
+        pair("SOL", "rebalancing", leg("okx:SOL/USDT:USDT", "120", "17400.00", "145.00", 22.0),
              leg("hyperliquid:SOL/USDC:USDC", "-118", "-17110.00", "145.00", 21.4), notional_usd="17400",
              target_notional_usd="17400", delta_usd="290", unhedged_s=2.4, funding_usd="12.70", net_usd="-3.11",
              forecast_annual_pct=9.8, next_funding_ns=nanos(845), basis_bps=11.0),
-        pair("ETH", "OPENING", leg("binance:ETH/USDT", "0", "0", "3400.10", None),
+        pair("ETH", "opening", leg("binance:ETH/USDT", "0", "0", "3400.10", None),
              leg("binance:ETH/USDT:USDT", "0", "0", "3399.80", None), notional_usd="0", target_notional_usd="20000",
              delta_usd="0", funding_usd="0", fees_usd="0", net_usd="0", opened_ns=None, next_funding_ns=nanos(14_400),
              basis_bps=None),
@@ -74,8 +74,9 @@ def busy(after_s: float = 0.0) -> EngineView:
         alerts=(AlertView(at_ns=nanos(-1_265), name="pair_unhedged_late", text="SOL unhedged for 31 s (bound 30 s)",
                           page=True),),
         next_funding_ns=nanos(845), idle_reasons=(), last_decision_ns=nanos(-125),
-        last_notes=("12:00:02 funding bybit BTC +3.10 USD", "11:58:40 slice SOL 3/8 11.2 @ 142.31 (+0.6 bp)",
-                    "11:40:00 leverage cap SOL 2.1x", "11:02:00 pair opened BTC 24,900 USD"),
+        last_notes=(f"{nanos(-3_485)} pair_opened coin=BTC notional_usd=24900.12 forecast_usd=41.2000",
+                    f"{nanos(-1_205)} margin_reduce coin=SOL", f"{nanos(-85)} parent_started coin=SOL slices=8",
+                    f"{nanos(-3)} funding_booked instrument=bybit:BTC/USDT:USDT amount_usd=3.10"),
     )
 
 
@@ -103,17 +104,18 @@ def positions() -> tuple[PositionView, ...]:
 def orders() -> tuple[OrderView, ...]:
     """One resting order, one whose outcome is not known."""
     resting = OrderView(order_id="e4e1" + "0" * 24 + "00a1", at_ns=nanos(-3), instrument="hyperliquid:SOL/USDC:USDC",
-                        owner="pair-sol-1", side="SELL", quantity_base="2", filled_base="0.5", limit_price="144.93",
-                        state="OPEN", purpose="hedge")
-    return (resting, msgspec.structs.replace(resting, order_id="e4e1" + "0" * 24 + "00a2", state="UNKNOWN"))
+                        owner="pair-sol-1", side="sell", quantity_base="2", filled_base="0.5", limit_price="144.93",
+                        state="open", purpose="hedge")
+    return (resting, msgspec.structs.replace(resting, order_id="e4e1" + "0" * 24 + "00a2", state="unknown"))
 
 
 def limits() -> tuple[LimitView, ...]:
     """Nearest first only after sorting."""
-    return (LimitView(limit="gross_leverage", value=2.1, allowed=3.0, unit="x"),
+    return (LimitView(limit="margin_distance_bybit", value=1.1, allowed=0.6, unit="of entry"),
+            LimitView(limit="gross_leverage_max", value=2.1, allowed=3.0, unit="x"),
             LimitView(limit="unhedged_notional", value=0.28, allowed=1.0, unit="%"),
             LimitView(limit="venue_share", value=49.5, allowed=50.0, unit="%"),
-            LimitView(limit="daily_loss", value=0.0, allowed=2.0, unit="%"))
+            LimitView(limit="daily_loss_stop_pct", value=0.0, allowed=2.0, unit="%"))
 
 
 def idle(after_s: float = 0.0) -> EngineView:
@@ -138,7 +140,7 @@ def fresh(after_s: float = 0.0) -> EngineView:
 
 def crowded(after_s: float = 0.0) -> EngineView:
     """More pairs than any terminal holds."""
-    pairs = tuple(pair(f"C{n:02d}", "HEDGED", leg(f"binance:C{n:02d}/USDT", "1000", "10000", "10", None),
+    pairs = tuple(pair(f"C{n:02d}", "hedged", leg(f"binance:C{n:02d}/USDT", "1000", "10000", "10", None),
                        leg(f"bybit:C{n:02d}/USDT:USDT", "-1000", "-10000", "10", 40.0)) for n in range(20))
     return msgspec.structs.replace(busy(after_s), pairs=(*busy().pairs, *pairs))
 

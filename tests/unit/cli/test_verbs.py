@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -21,6 +22,7 @@ from bot.settings import Settings
 from bot.storage.account_dir import AccountDir
 from bot.storage.kill_latch import KillLatch
 from tests.unit.cli.sample_view import busy
+from tests.unit.house.source_tree import REPO
 
 Shown = pytest.CaptureFixture[str]
 
@@ -38,7 +40,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
-        self.answers: dict[str, Any] = {"status": msgspec.to_builtins(busy())}
+        self.answers: dict[str, Any] = {"status": json.loads(msgspec.json.encode(busy()))}
         self.refusal = ""
 
     def find_daemon(self, home: Path, account: str | None = None) -> AccountDir:
@@ -99,7 +101,8 @@ def test_version_is_one_line(capsys: Shown) -> None:
     ["nosuchverb"], ["run", "--for", "3x"], ["run", "--nosuch"], ["run", "--feed", "tape"], ["run", "--feed", "replay"],
     ["run", "--data", "/"], ["run", "--capital", "-1"], ["run", "--account", "../x"], ["backtest"],
     ["backtest", "--data", "/nonexistent"], ["backtest", "--data", "/", "--from", "2024-02-01", "--to", "2024-01-01"],
-    ["backtest", "--data", "/", "--symbols", "BTC/USDT"], ["replay"], ["replay", "x.db", "--diff"], ["replay", "--diff"],
+    ["backtest", "--data", "/", "--symbols", "BTC/USDT"], ["replay"], ["replay", "x.db", "--diff"],
+    ["replay", "--diff"],
     ["replay", "/nonexistent.db"], ["sim", "--seeds", "9..1"], ["sim", "--days", "0"], ["status", "--watch", "--json"],
     ["fills", "--limit", "0"], ["report", "/nonexistent"],
 ])
@@ -122,7 +125,10 @@ def test_without_a_verb_the_help_is_shown(capsys: Shown) -> None:
 
 @pytest.mark.parametrize(("error", "code"), [
     (ConfigRefused("a.toml: unknown key x"), 78), (Busy("another instance"), 75), (DataRefused("row 7"), 1),
-    (Unavailable("no daemon"), 1), (BotError("two\nlines"), 1), (KeyboardInterrupt(), 130), (ZeroDivisionError("x"), 70),
+    (Unavailable("no daemon"), 1), (BotError("two\nlines"), 1), (KeyboardInterrupt(), 130),
+    (ZeroDivisionError("x"), 70), (OSError(28, "No space left on device", "journal.db"), 1),
+    (ExceptionGroup("tasks", [ExceptionGroup("inner", [ConfigRefused("a socket")])]), 78),
+    (ExceptionGroup("tasks", [ConfigRefused("a"), ValueError("b")]), 70),
 ])
 def test_an_error_is_one_line_and_its_exit_code(error: BaseException, code: int, capsys: Shown) -> None:
     """Each kind of error ends the process in its own way, always in one line."""
@@ -133,6 +139,18 @@ def test_an_error_is_one_line_and_its_exit_code(error: BaseException, code: int,
     shown = capsys.readouterr()
     assert len(shown.err.splitlines()) == 1
     assert shown.out == ""
+
+
+def test_a_reader_that_leaves_ends_it_quietly() -> None:
+    """`| head` is no error worth a word."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot", "config", "schema"], cwd=REPO, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (1, 141)  # 1 where the argument parser saw it first
 
 
 def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +299,8 @@ def test_a_kill_that_reaches_no_daemon_latches_by_file(home: Path, capsys: Shown
 def test_run_hands_over_its_options(application: types.SimpleNamespace, tmp_path: Path) -> None:
     """Each option arrives typed."""
     assert main([
-        "run", "--feed", "replay", "--data", str(tmp_path), "--from", "1970-01-02", "--to", "1970-01-03", "--for", "30d",
+        "run", "--feed", "replay", "--data", str(tmp_path), "--from", "1970-01-02", "--to", "1970-01-03",
+        "--for", "30d",
         "--speed", "max", "--capital", "3500", "--account", "a1", "--venues", "binance", "--symbols", "btc", "--json",
     ]) == 0
     options = application.options
@@ -314,7 +333,9 @@ def test_a_diff_counts_differences(
 
 
 @pytest.mark.parametrize(("violations", "code"), [(0, 0), (3, 1)])
-def test_sim_fails_on_a_violation(violations: int, code: int, application: types.SimpleNamespace, capsys: Shown) -> None:
+def test_sim_fails_on_a_violation(
+    violations: int, code: int, application: types.SimpleNamespace, capsys: Shown,
+) -> None:
     """The exit code is what CI reads."""
     application.answer = {"violations": violations}
     assert main(["sim", "--seeds", "0..49", "--days", "2", "--json"]) == code
@@ -343,11 +364,11 @@ def test_doctor_names_a_half_fetched_file(home: Path, tmp_path: Path, capsys: Sh
 
 
 def test_every_verb_has_home_and_json() -> None:
-    """A script can point any verb at a folder; `version` alone has none to look at."""
+    """A script can call any verb alike."""
     from bot.cli.root import PANELS
 
     for verbs in PANELS.values():
         for verb in verbs:
             options = set(verb.__annotations__)
             assert "as_json" in options, verb.__name__
-            assert "home" in options or verb.__name__ == "version", verb.__name__
+            assert "home" in options, verb.__name__

@@ -61,6 +61,16 @@ def test_correction_that_leaves_no_variance_is_unknown() -> None:
     assert sharpe_autocorrelated(ALTERNATING, lags=1) is None
 
 
+def test_autocorrelations_need_lags_variance_and_known_values() -> None:
+    """No lag, as many lags as points, a flat series or a hole: no answer, and no corrected ratio."""
+    assert autocorrelations(ALTERNATING, 0) is None
+    assert autocorrelations(ALTERNATING, len(ALTERNATING)) is None
+    assert autocorrelations(np.full(20, 0.1), 2) is None
+    assert autocorrelations(np.append(ALTERNATING, np.nan), 2) is None
+    assert sharpe_autocorrelated(ALTERNATING, lags=0) is None
+    assert sharpe_autocorrelated(np.full(20, 0.1)) is None
+
+
 def test_positive_autocorrelation_lowers_the_ratio_as_lo_says() -> None:
     """For AR(1) with 0.46 a year's ratio shrinks by about sqrt((1 + rho) / (1 - rho))."""
     returns = 0.001 + 0.01 * autoregressive(0.46, 20_000)
@@ -169,7 +179,7 @@ def test_beta_and_its_error_match_the_double_sum() -> None:
     assert found.value == pytest.approx(np.polyfit(x, y, 1)[0])
     assert found.lags == newey_west_lags(120) == 4
     assert found.se == pytest.approx(brute_force_se(y, x, 4))
-    assert found.interval == pytest.approx((found.value - 1.96 * found.se, found.value + 1.96 * found.se))
+    assert list(found.interval) == pytest.approx([found.value - 1.96 * found.se, found.value + 1.96 * found.se])
 
 
 def test_beta_error_matches_statsmodels() -> None:
@@ -181,7 +191,7 @@ def test_beta_error_matches_statsmodels() -> None:
         cov_type="HAC", cov_kwds={"maxlags": newey_west_lags(400)})
     found = market_beta(y, x)
     assert found is not None
-    assert (found.value, found.se) == (pytest.approx(fit.params[1]), pytest.approx(fit.bse[1]))
+    assert [found.value, found.se] == pytest.approx([fit.params[1], fit.bse[1]])
 
 
 def test_bandwidth_is_the_usual_rule() -> None:
@@ -196,7 +206,8 @@ def test_beta_leaves_out_unknown_days_and_refuses_few_or_flat_ones() -> None:
     y[3], x[7] = np.nan, np.nan
     found = market_beta(y, x)
     assert found is not None
-    assert (found.value, found.rows) == (pytest.approx(2.0), 38)
+    assert found.value == pytest.approx(2.0)
+    assert found.rows == 38
     assert market_beta(y[:20], x[:20]) is None
     assert market_beta(np.ones(30), np.full(30, 0.01)) is None
     with pytest.raises(ValueError, match="shape"):

@@ -45,7 +45,9 @@ INTENT = OrderIntent(
     purpose="open", data_age_ns=0)
 
 
-def account_report(*, fills: tuple[Fill | ForcedFill, ...] = (), funding: tuple[FundingPaid, ...] = ()) -> AccountReport:
+def account_report(
+    *, fills: tuple[Fill | ForcedFill, ...] = (), funding: tuple[FundingPaid, ...] = (),
+) -> AccountReport:
     """A reconciliation's answer that repeats what was streamed."""
     return AccountReport(
         NOW, BINANCE, "r", NOW, Decimal(0), Decimal(0), (), (), (), fills=fills, funding=funding, cash=(),
@@ -147,8 +149,8 @@ def test_idle_hours_are_kept_by_year_and_reason() -> None:
 def test_a_closed_pair_keeps_its_amounts_exactly_and_forgets_its_opening() -> None:
     """Amounts are decimals; a forecast the engine did not have stays unknown."""
     recorder = RunRecorder()
-    tell(recorder, START_NS, note("pair_opened", pair_id="pair-1", coin="BTC", long_leg="a:B/USDT", short_leg="b:B/USDT",
-                                  notional_usd="100", forecast_usd="2.5"))
+    tell(recorder, START_NS, note("pair_opened", pair_id="pair-1", coin="BTC", long_leg="a:B/USDT",
+                                  short_leg="b:B/USDT", notional_usd="100", forecast_usd="2.5"))
     assert recorder.forecast_usd == {"pair-1": Decimal("2.5")}
     tell(recorder, START_NS, note(
         "pair_closed", pair_id="pair-1", coin="BTC", long_leg="a:B/USDT", short_leg="b:B/USDT", notional_usd="100.10",

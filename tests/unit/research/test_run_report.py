@@ -18,16 +18,14 @@ from bot.research.run_report import build_report, code_hash
 from tests.unit.cli.sample_view import busy
 from tests.unit.research.sample_run import IDENTITY, START_NS, attribution, day_closed, long_run, note, tell
 
-DAY_2021_12_31 = 364
-"""Ends at 00 UTC of 2021-12-31, 364 days after the start."""
-
 
 def outcome(days: float, parts: AttributionView, *, start: str = "1000", end: str | None = None,
             venue: str | None = None, **more: Any) -> RunOutcome:
     """The driver's word on a run of so many days."""
     return RunOutcome(
-        start_ns=START_NS, end_ns=START_NS + int(days * NS_PER_DAY), start_equity_usd=start, end_equity_usd=end or "1000",
-        attribution=parts, venue_equity_change_usd=parts.total if venue is None else venue, wall_s=1.0, cpu_s=1.0, **more)
+        start_ns=START_NS, end_ns=START_NS + int(days * NS_PER_DAY), start_equity_usd=start,
+        end_equity_usd=end or "1000", attribution=parts, wall_s=1.0, cpu_s=1.0,
+        venue_equity_change_usd=parts.total if venue is None else venue, **more)
 
 
 def report_of(recorder: RunRecorder, result: RunOutcome) -> RunReport:
@@ -39,9 +37,9 @@ def test_the_document_has_every_promised_key() -> None:
     """The keys that scripts rely on, at the top and inside."""
     document = msgspec.json.decode(encode_report(long_run(days=40)))
     assert set(document) >= {
-        "run", "period", "coverage", "equity_usd", "net_pct", "cagr_pct", "attribution_usd", "sharpe", "sharpe_autocorr",
-        "vol_annual_pct", "max_drawdown_pct", "beta_btc", "unhedged", "liquidations", "orders", "fills", "turnover",
-        "pairs", "by_year", "decisions", "wall_s", "cpu_s"}
+        "run", "period", "coverage", "equity_usd", "net_pct", "cagr_pct", "attribution_usd", "sharpe",
+        "sharpe_autocorr", "vol_annual_pct", "max_drawdown_pct", "beta_btc", "unhedged", "liquidations", "orders",
+        "fills", "turnover", "pairs", "by_year", "decisions", "wall_s", "cpu_s"}
     assert set(document["run"]) >= {"version", "config_hash", "data_hash", "code_hash", "seed"}
     assert set(document["attribution_usd"]) == {
         "price", "basis", "funding", "fees", "slippage", "borrow", "total", "residual"}
@@ -101,7 +99,7 @@ def test_an_older_account_counts_from_the_start_of_this_run() -> None:
 
 
 def test_statistics_use_whole_days_alone() -> None:
-    """Half a day at either end moves net, but is no daily return: 12 equal days have no Sharpe, 11 unequal have one."""
+    """The half day at the end moves net, but is no daily return."""
     recorder = RunRecorder()
     gains = [3.0, 1.0] * 6
     for day, total in enumerate(np.cumsum(gains), start=1):
@@ -116,8 +114,9 @@ def test_a_short_run_has_no_statistics_and_says_null() -> None:
     """Two days: no Sharpe, no volatility, no CAGR, no beta; never 0."""
     recorder = RunRecorder()
     tell(recorder, START_NS, day_closed(1, "1001", funding="1"))
-    document = msgspec.json.decode(encode_report(report_of(recorder, outcome(2, attribution(funding="3"), end="1003"))))
-    for key in ("sharpe", "sharpe_se", "sharpe_autocorr", "vol_annual_pct", "cagr_pct", "sortino", "hit_rate", "calmar"):
+    report = report_of(recorder, outcome(2, attribution(funding="3"), end="1003"))
+    document = msgspec.json.decode(encode_report(report))
+    for key in ("sharpe", "sharpe_se", "sharpe_autocorr", "vol_annual_pct", "cagr_pct", "sortino", "hit_rate"):
         assert document[key] is None, key
     assert document["beta_btc"] == {"value": None, "se": None}
 

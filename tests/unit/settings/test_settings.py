@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from bot.cli.toml_text import toml_text, unit_of
 from bot.domain.errors import ConfigRefused
 from bot.settings import Settings, config_hash, home_folder, load, read, schema, sections
+from bot.venues.simulated.market.params import CoinParams
 from tests.unit.house.source_tree import REPO
 from tests.unit.settings.presets import CHANGES, HEADERS, preset, preset_text
 
@@ -52,6 +54,23 @@ def test_a_shipped_file_is_complete_and_commented(name: str) -> None:
     assert path.read_text("utf-8") == preset_text(name), REWRITE
     tree: Any = tomllib.loads(path.read_text("utf-8"))
     assert _leaves(tree) == {f"{table}.{key}" for table, keys in sections(Settings()).items() for key in keys}
+
+
+def test_a_printed_file_reads_back_as_the_same_settings(tmp_path: Path) -> None:
+    """`config show --toml` loses nothing: lists of records, empty lists, quotes, infinities."""
+    coin = CoinParams(coin='A"B', price_usd=1e-7, beta=1.0, residual_vol_1h_pct=0.0)
+    embedded = msgspec.structs.replace(Settings().embedded, coins=(coin, coin))
+    changed = msgspec.structs.replace(preset("research"), embedded=embedded)
+    assert read(_file(tmp_path, toml_text(changed, "two\nlines"))) == changed
+
+
+@pytest.mark.parametrize(("key", "unit"), [
+    ("horizon_h", "hours"), ("cap_exit_bps_8h", "basis points"), ("data_age_s_max", "seconds"), ("share", ""),
+    ("coin_share_max", "fraction"), ("transfer_venues_fee_usd", "USD"), ("pairs_max", ""),
+])
+def test_a_unit_is_read_from_the_name(key: str, unit: str) -> None:
+    """Names end in units; bounds and spans may follow."""
+    assert unit_of(key) == unit
 
 
 def _leaves(tree: dict[str, Any], path: str = "") -> set[str]:

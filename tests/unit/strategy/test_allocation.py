@@ -146,9 +146,10 @@ def test_far_over_its_cap_a_pair_shrinks_to_it() -> None:
     assert target.notional_usd * CAPITAL == pytest.approx(4_000.0)
 
 
-def test_halted_pair_is_not_resized() -> None:
-    """What cannot be traded keeps its size."""
-    holding = verdict(candidate(), action=Action.HOLD, reason="leg_halted")
+@pytest.mark.parametrize("reason", ["leg_halted", "data_missing", "in_motion"])
+def test_pair_that_cannot_be_judged_is_not_resized(reason: str) -> None:
+    """What cannot be traded, or is being traded already, keeps its size."""
+    holding = verdict(candidate(), action=Action.HOLD, reason=reason)
     assert not allocate([holding], book(held={holding.candidate.key: 5_000.0}), PARAMS).targets[0].resized
 
 

@@ -140,6 +140,33 @@ def test_changed_byte_in_the_state_is_found(tmp_path: Path) -> None:
         world.reopen()
 
 
+def test_failed_write_is_fatal_and_keeps_the_answer(tmp_path: Path) -> None:
+    """What cannot be remembered is not told: the answer stays until the books can be written."""
+    path = tmp_path / "venue.db"
+    world = World(books=path).rich().market()
+    world.order(PERP, BUY, 100, 1_001)
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE state RENAME TO hidden")
+    with pytest.raises(Fatal, match="could not be written"):
+        world.run()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE hidden RENAME TO state")
+    db.close()
+    assert {OrderAccepted, Fill, OrderClosed} == {type(answer) for answer in world.run()}
+
+
+def test_newer_books_are_refused(tmp_path: Path) -> None:
+    """A state of another version is not guessed at."""
+    path = tmp_path / "venue.db"
+    world = busy(path)
+    saved = world.exchange.saved()
+    saved.version += 1
+    assert world.file is not None
+    world.file.write(ENCODE.encode(saved), [])
+    with pytest.raises(ConfigRefused, match="books of version"):
+        world.reopen()
+
+
 def test_missing_history_row_is_found(tmp_path: Path) -> None:
     """A gap in the log is damage, not a smaller history."""
     path = tmp_path / "venue.db"
@@ -173,5 +200,5 @@ def test_missing_or_read_only_folder_is_refused(tmp_path: Path) -> None:
         pytest.skip("root writes everywhere")
     folder = tmp_path / "closed"
     folder.mkdir(mode=0o555)
-    with pytest.raises(ConfigRefused, match="venue.db"):
+    with pytest.raises(ConfigRefused, match=r"venue\.db"):
         BooksFile(folder / "venue.db")

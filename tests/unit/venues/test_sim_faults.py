@@ -65,7 +65,8 @@ def test_late_booking_comes_after_we_gave_up() -> None:
     world.rich().market()
     world.order(PERP, BUY, 100, 1_001)
     answers = world.run(70)
-    assert sorted(kind.__name__ for kind in kinds([*answers])) == ["Fill", "OrderAccepted", "OrderClosed", "OrderUnknown"]
+    assert sorted(kind.__name__ for kind in kinds([*answers])) == [
+        "Fill", "OrderAccepted", "OrderClosed", "OrderUnknown"]
     assert answers[0].at_ns - T0 > NS_PER_S
 
 
@@ -145,6 +146,24 @@ def test_venue_that_is_down_knows_what_it_booked() -> None:
     assert not next(answer.ok for answer in answers if isinstance(answer, TransferEnded))
     assert world.position(PERP) == Decimal("0.1")
     assert [answer.up for answer in world.run(15) if isinstance(answer, VenueConnection)] == [True]
+
+
+def test_answers_under_way_into_an_outage_are_unknown() -> None:
+    """Sent before, booked before, answered into the outage: unknown, reads failed, the private fill lost."""
+    down = DownWindow(ALPHA, T0 + NS_PER_S, T0 + 9 * NS_PER_S)
+    world = World(faults=FaultPlan(downs=(down,))).rich().market()
+    resting = world.order(PERP, BUY, 100, 990, GTC)
+    world.run(0.95)
+    name = world.order(PERP, BUY, 100, 1_001)
+    world.query(PERP, name)
+    world.read(ALPHA)
+    world.cancel(PERP, resting)
+    world.cancel(PERP, resting)
+    answers = world.run(1)
+    assert kinds([*answers]) == [VenueConnection, OrderUnknown, ReadFailed, ReadFailed, CancelFailed]
+    assert {answer.why for answer in answers if isinstance(answer, OrderUnknown | ReadFailed | CancelFailed)} == {
+        "connection lost"}
+    assert world.position(PERP) == Decimal("0.1")
 
 
 def test_faults_stay_in_their_window_and_are_counted() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.events import ForcedFill, OrderClosed, OrderStatus
 from bot.domain.orders import TimeInForce
-from bot.domain.values import Side
+from bot.domain.values import Side, Wallet
 from bot.venues.simulated.params import MarginMode, SimulatedParams
 from tests.unit.venues.sim_world import ALPHA, PERP, PERP_ETH, World
 
@@ -39,6 +39,14 @@ def test_liquidation_comes_at_the_maintenance_margin_and_not_before() -> None:
     got = forced(world)
     assert [(fill.cause, fill.side, fill.quantity_lots) for fill in got] == [("liquidation", BUY, 5_000)]
     assert world.position(PERP) == 0
+
+
+def test_equity_equal_to_the_maintenance_margin_liquidates() -> None:
+    """95.90 USD + 5 x (100 - 118) = 5.90 = 1 % of 590."""
+    world = short(World())
+    world.exchange.deposit(world.now, ALPHA, Wallet.FUTURES, Decimal("-3.85"))
+    world.mark(PERP, "118")
+    assert len(forced(world)) == 1
 
 
 def test_liquidation_is_told_at_its_stamp_before_acks() -> None:

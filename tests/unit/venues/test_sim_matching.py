@@ -69,12 +69,12 @@ def test_liquidity_is_taken_once_until_the_next_quote() -> None:
 def test_spot_buy_pays_its_fee_in_coins_and_sell_in_cash() -> None:
     """100 lots at 100.1: 0.1 coins, fee 0.00005 coins; the sale of 50 lots at 100 pays 0.0025 USD."""
     world = World().rich().market()
-    buy = [a for a in world.trade(SPOT, BUY, 100, 1_001) if isinstance(a, Fill)][0]
+    buy = next(a for a in world.trade(SPOT, BUY, 100, 1_001) if isinstance(a, Fill))
     held = world.exchange.account(ALPHA).holdings
     assert (buy.fee, buy.fee_in_base) == (Decimal("0.00005000"), True)
     assert held.coins == {Coin("BTC"): Decimal("0.09995")}
     assert held.spot_usd == Decimal(10_000) - Decimal("10.01")
-    sell = [a for a in world.trade(SPOT, SELL, 60, 1_000) if isinstance(a, Fill)][0]
+    sell = next(a for a in world.trade(SPOT, SELL, 60, 1_000) if isinstance(a, Fill))
     assert (sell.fee, sell.fee_in_base) == (Decimal("0.00300000"), False)
     assert held.spot_usd == Decimal(10_000) - Decimal("10.01") + Decimal(6) - Decimal("0.003")
 
@@ -83,7 +83,7 @@ def test_spot_fee_in_cash_where_the_venue_takes_it_so() -> None:
     """Without `fee_in_base` the coins arrive whole."""
     spot = instrument(ALPHA, "BTC/USDT", fee_in_base=False)
     world = World(instruments=(spot,)).rich().market()
-    fill = [a for a in world.trade(spot, BUY, 100, 1_001) if isinstance(a, Fill)][0]
+    fill = next(a for a in world.trade(spot, BUY, 100, 1_001) if isinstance(a, Fill))
     assert (fill.fee, fill.fee_in_base) == (Decimal("0.00500500"), False)
     assert world.exchange.account(ALPHA).holdings.coins == {Coin("BTC"): Decimal("0.100")}
 
@@ -209,7 +209,7 @@ def test_venues_have_wallets_of_their_own() -> None:
 
 
 def test_cancel_and_query_tell_the_venues_truth() -> None:
-    """A cancelled order reports CANCELLED; cancelling again fails and says why; the unknown is not found by two sources."""
+    """A cancelled order reports CANCELLED, a second cancel fails and says why, the unknown is proven absent."""
     world = World().rich().market()
     name = world.order(PERP, BUY, 1_500, 1_001, GTC)
     world.run()

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
+from bot.domain.commands import Alert, ShowTicks
 from bot.domain.errors import ConfigRefused, Unavailable
 from bot.domain.events import (
     AccountReport,
+    Bar,
+    BarsClosed,
     CashMoved,
     ForcedFill,
     FundingPaid,
@@ -18,14 +22,17 @@ from bot.domain.events import (
     InstrumentsChanged,
     OrderClosed,
     OrderStatus,
+    ReferenceRate,
+    TradingHalted,
     TransferEnded,
 )
 from bot.domain.instrument import FundingRule
 from bot.domain.orders import TimeInForce
+from bot.domain.ports import Exchange
 from bot.domain.values import Side, Wallet
 from bot.venues.simulated.params import MarginMode, SimulatedParams
 from bot.venues.simulated.positions import Position
-from tests.unit.venues.sim_world import ALPHA, BETA, HOUR, PERP, PERP_ETH, RULE, SPOT, World, instrument
+from tests.unit.venues.sim_world import ALPHA, BETA, HOUR, PERP, PERP_ETH, RULE, SPOT, T0, World, instrument
 
 BUY, SELL = Side.BUY, Side.SELL
 SPOT_WALLET, FUTURES_WALLET = (ALPHA, Wallet.SPOT), (ALPHA, Wallet.FUTURES)
@@ -39,7 +46,8 @@ def test_closing_a_third_realises_a_rounded_share_and_keeps_the_rest() -> None:
     """A third of a cost of 100 is 33.33333333; wallet + quantity x mark - cost does not move."""
     position = Position(Decimal(3), Decimal(100))
     realised = position.trade(Decimal(-1), Decimal(40))
-    assert (position.quantity, position.cost_usd, realised) == (Decimal(2), Decimal("66.66666667"), Decimal("6.66666667"))
+    assert (position.quantity, position.cost_usd) == (Decimal(2), Decimal("66.66666667"))
+    assert realised == Decimal("6.66666667")
 
 
 def test_flat_position_realises_everything() -> None:
@@ -101,7 +109,8 @@ def test_maker_filled_by_the_quote_of_the_settlement_is_not_charged() -> None:
     (False, 8, "0.003"), (False, 1, "0.003"), (True, 8, "0.003"), (True, 1, "0.000375"), (True, 4, "0.0015")])
 def test_rate_is_held_to_its_cap_in_every_interval(before_division: bool, interval_h: int, charged: str) -> None:
     """A cap per 8 h is scaled to the interval of that settlement; intervals may change from one to the next."""
-    perp = instrument(ALPHA, "BTC/USDT:USDT", funding=msgspec.structs.replace(RULE, cap_before_division=before_division))
+    rule = msgspec.structs.replace(RULE, cap_before_division=before_division)
+    perp = instrument(ALPHA, "BTC/USDT:USDT", funding=rule)
     world = World(instruments=(perp,)).rich().market()
     world.trade(perp, SELL, 1_000, 1_000)
     world.settle(perp, "0.5", interval_h)
@@ -118,6 +127,67 @@ def test_funding_is_paid_on_the_index_where_the_rule_says_so() -> None:
     world.mark(perp, "100", index="90")
     world.settle(perp, "0.001", 1)
     assert [p.amount_usd for p in paid(world)] == [Decimal("0.09000000")]
+
+
+def test_missing_mark_has_its_stand_ins() -> None:
+    """Without a mark funding is paid on the own close; without that, while halted, on the last mid."""
+    world = World().rich()
+    world.quote(PERP, 1_000, 1_001)
+    world.trade(PERP, SELL, 1_000, 1_000)
+    world.exchange.observe(TradingHalted(world.now, ALPHA, (PERP.id,), "missing bar"))
+    world.settle(PERP, "0.001")
+    assert [p.price for p in paid(world)] == [Decimal("100.05")]
+    bar = Bar(PERP.id, 3_600, Decimal(100), Decimal(100), Decimal(98), Decimal(99), 5.0)
+    world.exchange.observe(BarsClosed(world.now, ALPHA, (bar,)))
+    world.settle(PERP, "0.001")
+    assert [p.price for p in paid(world)] == [Decimal(99)]
+
+
+def test_spot_is_valued_at_the_mid_of_ticks_or_the_close_of_bars() -> None:
+    """Own first trade, then the last close while quotes do not value, then the mid."""
+    world = World().rich()
+    world.quote(SPOT, 1_000, 1_001, values=False)
+    world.trade(SPOT, BUY, 1_000, 1_001)
+    coins = world.exchange.account(ALPHA).holdings.coins[SPOT.coin]
+    cash = world.exchange.equity_usd(ALPHA) - coins * Decimal("100.1")
+    for seen, price in ((Decimal(99), "99"), (Decimal(98), "98")):
+        bar = Bar(SPOT.id, 3_600, seen, seen, seen, seen, 5.0)
+        world.exchange.observe(BarsClosed(world.now, ALPHA, (bar,)))
+        world.quote(SPOT, 1_200, 1_201, values=False)
+        assert world.exchange.equity_usd(ALPHA) == cash + coins * Decimal(price)
+    world.quote(SPOT, 1_200, 1_201)
+    assert world.exchange.equity_usd(ALPHA) == cash + coins * Decimal("120.05")
+
+
+def test_isolated_funding_beyond_the_wallet_comes_out_of_the_margin() -> None:
+    """A wallet of 0.05 USD pays what it can, the position's margin the rest."""
+    world = World(SimulatedParams(margin_mode=MarginMode.ISOLATED)).rich().market()
+    world.trade(PERP, BUY, 1_000, 1_001)
+    held = world.exchange.account(ALPHA).holdings
+    world.transfer(str(held.futures_usd - Decimal("0.05")), FUTURES_WALLET, SPOT_WALLET)
+    world.run(5)
+    world.settle(PERP, "0.003")
+    assert [p.amount_usd for p in paid(world)] == [Decimal("-0.30000000")]
+    assert held.futures_usd == 0
+    assert held.positions[PERP.id].margin_usd == Decimal("9.76")
+
+
+@pytest.mark.parametrize("wrong", [
+    {"latency_out_ms": -1.0}, {"transfer_venues_fee_usd": Decimal("NaN")}, {"leverage_max": 0},
+    {"cancels_ahead_share": 1.5}, {"price_band_pct": 0.0}, {"request_timeout_ms": float("nan")}])
+def test_impossible_parameters_are_refused(wrong: dict[str, Any]) -> None:
+    """One clear line for the author of the configuration."""
+    with pytest.raises(ConfigRefused, match="simulated venue"):
+        SimulatedParams(**wrong)
+
+
+def test_exchange_is_the_port_that_drivers_know() -> None:
+    """The simulated exchange satisfies the domain's protocol, and ignores what is not for a venue."""
+    port: Exchange = World().exchange
+    port.handle(T0, Alert("name", "text", page=False))
+    port.handle(T0, ShowTicks(1))
+    port.observe(ReferenceRate(T0, "t-bill", 0.04))
+    assert port.next_due() is None
 
 
 def test_transfer_takes_its_time_and_counts_meanwhile() -> None:

@@ -34,7 +34,9 @@ def fills(answers: list[AccountEvent]) -> list[Fill]:
     return [answer for answer in answers if isinstance(answer, Fill)]
 
 
-def bar(world: World, of: Instrument, low: str, high: str, length_s: int = 60, volume: float = 100.0) -> list[AccountEvent]:
+def bar(
+    world: World, of: Instrument, low: str, high: str, length_s: int = 60, volume: float = 100.0,
+) -> list[AccountEvent]:
     """A bar that closes now, and what it leads to."""
     closed = Bar(of.id, length_s, Decimal(100), Decimal(high), Decimal(low), Decimal(100), volume)
     world.exchange.observe(BarsClosed(world.now, of.venue, (closed,)))

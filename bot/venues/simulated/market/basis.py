@@ -8,17 +8,17 @@ in negative stretches. Correlation across coins and venues follows from the shar
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Final
 
 import msgspec
 import numpy as np
-from scipy.special import ndtri
 
 from bot.venues.simulated.market.instruments import Row
 from bot.venues.simulated.market.mean_reversion import end_state, mean_reverting, minute_decay
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.market.returns import planted
-from bot.venues.simulated.market.streams import Array, normals, stream
+from bot.venues.simulated.market.streams import Array, IntArray, normals, stream
 
 _BPS: Final = 1e-4
 _BAND_LOW_BPS: Final = -5.0
@@ -60,7 +60,8 @@ class BasisModel:
         self._names = tuple(name for name, _, _ in terms)
         self._decay = minute_decay(np.array([half_life for _, half_life, _ in terms]))
         self._sd = np.array([sd for _, _, sd in terms])
-        self._mix = self._mixing()
+        self._terms_of = self._positions()
+        self._weights = np.sqrt(np.array(params.premium_shares)).tolist()
         self._curves = [_curve(row, params) for row in self._perps]
         self._mark_decay = np.repeat(minute_decay(np.array([params.mark_half_life_h])), len(self._perps))
 
@@ -89,26 +90,27 @@ class BasisModel:
         return BasisDay(premium, smooth, paths[self._latents + len(self._perps):], end)
 
     def _premium(self, paths: Array) -> Array:
-        latent = self._mix @ paths[:self._latents]
+        # five scaled rows are added one by one: a matrix product would add in an order that depends on the machine
+        latent = np.zeros((len(self._perps), paths.shape[1]))
+        for weight, rows in zip(self._weights, self._terms_of, strict=True):
+            latent += weight * paths[rows]
         flicker = paths[self._latents:self._latents + len(self._perps)]
         return np.stack([
             np.interp(z, knots, values) for z, (knots, values) in zip(latent, self._curves, strict=True)]) + flicker
 
-    def _mixing(self) -> Array:
-        regime, swing, coin, venue, own = np.sqrt(np.array(self._params.premium_shares))
-        coins, venues = len(self._params.coins), [v.venue for v in self._params.venues]
-        mix = np.zeros((len(self._perps), self._latents))
-        mix[:, 0], mix[:, 1] = regime, swing
-        for number, row in enumerate(self._perps):
-            mix[number, 2 + row.coin_row] = coin
-            mix[number, 2 + coins + venues.index(row.venue.venue)] = venue
-            mix[number, 2 + coins + len(venues) + number] = own
-        return mix
+    def _positions(self) -> tuple[IntArray, ...]:
+        """For each share, the row of its term per perpetual: regime, swing, coin, venue, own."""
+        coins, venues = len(self._params.coins), [venue.venue for venue in self._params.venues]
+        own = np.arange(len(self._perps), dtype=np.int64)
+        of_venue = np.array([venues.index(row.venue.venue) for row in self._perps], dtype=np.int64)
+        of_coin = np.array(self._coin_rows, dtype=np.int64)
+        return own * 0, own * 0 + 1, 2 + of_coin, 2 + coins + of_venue, 2 + coins + len(venues) + own
 
 
 def _curve(row: Row, params: EmbeddedParams) -> tuple[Array, Array]:
     """Knots (standard normal) and premium (fraction); the last slopes go on to six standard deviations."""
-    knots, values = ndtri(np.array(row.venue.premium_quantiles)), np.array(row.venue.premium_bps)
+    knots = np.array([NormalDist().inv_cdf(point) for point in row.venue.premium_quantiles])
+    values = np.array(row.venue.premium_bps)
     scale = params.coins[row.coin_row].premium_scale
     high, low = np.maximum(values - _BAND_HIGH_BPS, 0.0), np.minimum(values - _BAND_LOW_BPS, 0.0)
     values = np.clip(values, _BAND_LOW_BPS, _BAND_HIGH_BPS) + scale * (high + low)

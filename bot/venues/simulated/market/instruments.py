@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from itertools import pairwise
+from math import isfinite
 
 import msgspec
 
@@ -32,6 +33,7 @@ def rows_of(params: EmbeddedParams) -> tuple[Row, ...]:
     Raises:
         ConfigRefused: if a listing names an unknown coin, a name occurs twice, or a figure is impossible.
     """
+    _check_figures(params)
     coins = {coin.coin: row for row, coin in enumerate(params.coins)}
     rows: list[Row] = []
     for venue in params.venues:
@@ -62,13 +64,36 @@ def with_interval(instrument: Instrument, interval_h: int) -> Instrument:
         instrument, funding=msgspec.structs.replace(instrument.funding, interval_h=interval_h))
 
 
+def _check_figures(params: EmbeddedParams) -> None:
+    above_zero = {
+        "market_vol_1h_pct": params.market_vol_1h_pct, "shock_nu - 2": params.shock_nu - 2.0,
+        "vol_half_lives_h": min(params.vol_half_lives_h), "vol_own_half_life_h": params.vol_own_half_life_h,
+        "regime_half_life_h": params.regime_half_life_h, "swing_half_life_h": params.swing_half_life_h,
+        "coin_half_life_h": params.coin_half_life_h, "flicker_half_life_h": params.flicker_half_life_h,
+        "spot_noise_half_life_h": params.spot_noise_half_life_h, "mark_half_life_h": params.mark_half_life_h,
+        "jump_minutes": params.jump_minutes, "calm_hours_to_lengthen": params.calm_hours_to_lengthen,
+        **{f"price_usd of {coin.coin}": coin.price_usd for coin in params.coins},
+        **{f"premium_scale of {coin.coin}": coin.premium_scale for coin in params.coins},
+        **{f"premium_half_life_h of {venue.venue}": venue.premium_half_life_h for venue in params.venues},
+    }
+    for name, value in above_zero.items():
+        if not (value > 0 and isfinite(value)):
+            raise ConfigRefused(f"embedded market: {name} must be above 0 and finite, got {value}")
+    if not 0.0 <= params.alt_correlation < 1.0:
+        raise ConfigRefused(f"embedded market: alt_correlation must be in [0, 1), got {params.alt_correlation}")
+    if min(params.premium_shares) < 0.0 or abs(sum(params.premium_shares) - 1.0) > 1e-9:
+        raise ConfigRefused("embedded market: premium_shares must not be negative and must sum to 1")
+    if any(step < 1 or 24 % step != 0 for step in params.interval_ladder_h):
+        raise ConfigRefused("embedded market: every step of interval_ladder_h must divide 24")
+
+
 def _check_venue(venue: VenueParams) -> None:
     points, values = venue.premium_quantiles, venue.premium_bps
     rising = all(a < b for a, b in pairwise(points))
     if len(points) != len(values) or len(points) < 2 or not rising or not 0 < points[0] < points[-1] < 1:
         raise ConfigRefused(f"embedded market: {venue.venue}: premium_quantiles must rise within (0, 1), one per value")
     for listing in venue.listings:
-        if 24 % listing.interval_h != 0:
+        if listing.interval_h < 1 or 24 % listing.interval_h != 0:
             raise ConfigRefused(f"embedded market: {venue.venue} {listing.coin}: interval_h must divide 24")
 
 

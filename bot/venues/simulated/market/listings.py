@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from bot.venues.simulated.market.params import CoinParams, EmbeddedParams, Listing, VenueParams
 
 COINS: Final = (
@@ -100,8 +102,4 @@ VENUES: Final = (
 
 def with_default_listings(params: EmbeddedParams) -> EmbeddedParams:
     """The same parameters, with the default coins and venues where none are named."""
-    return EmbeddedParams(**{
-        **{name: getattr(params, name) for name in params.__struct_fields__},
-        "coins": params.coins or COINS,
-        "venues": params.venues or VENUES,
-    })
+    return msgspec.structs.replace(params, coins=params.coins or COINS, venues=params.venues or VENUES)

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from bot.domain.errors import ConfigRefused
 from bot.domain.instrument import Instrument
 from bot.venues.simulated.market.basis import BasisModel
 from bot.venues.simulated.market.funding import FundingDay, FundingState, first_funding_state, funding_day
@@ -69,7 +70,7 @@ class PathModel:
 
     def __init__(self, params: EmbeddedParams, seed: int) -> None:
         if seed < 0:
-            raise ValueError(f"seed must not be negative, got {seed}")
+            raise ConfigRefused(f"embedded market: seed must not be negative, got {seed}")
         self.params = with_default_listings(params)
         self.seed = seed
         self.rows: tuple[Row, ...] = rows_of(self.params)

@@ -17,7 +17,8 @@ HOUR_VOL_RATIO: Final = (
 )
 """Volatility of a UTC hour against the day's mean (BTC, Binance perpetual, 2020-01 to 2025-06)."""
 _SHOCK_MAX: Final = 15.0
-_LEVELS: Final = len(("weeks", "day", "hour"))
+_LEVELS: Final = 3
+"""Terms of the market's log volatility: weeks, a day, an hour."""
 
 
 class ReturnsState(msgspec.Struct, frozen=True):

@@ -33,8 +33,8 @@ class EmbeddedMarket:
         """Build the market; resuming a year later rolls the day states forward in about two seconds.
 
         Raises:
-            ConfigRefused: if the parameters cannot make a market.
-            ValueError: if `resume_ns` lies before `start_ns`, or the seed is negative.
+            ConfigRefused: if the parameters or the seed cannot make a market.
+            ValueError: if `resume_ns` lies before `start_ns`.
         """
         begin_ns = start_ns if resume_ns is None else resume_ns
         if begin_ns < start_ns:

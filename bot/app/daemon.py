@@ -1,0 +1,171 @@
+"""`run`: the daemon on the embedded market or on recorded history, with journal, exchange books and control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import sys
+
+import msgspec
+
+from bot.app.backtests import schedule_of
+from bot.app.engines import Engines, build_id, decision_hash, session_started
+from bot.app.outcomes import report_of
+from bot.app.worlds import DEMO_START_NS, World, books_at, capital_of, catch_up, demo_world, deposit, history_world
+from bot.control.server import ControlServer
+from bot.domain.errors import Fatal
+from bot.domain.values import Nanos
+from bot.engine.engine import Engine
+from bot.options import RunOptions
+from bot.research.run_recorder import RunRecorder
+from bot.runtime.clock import Stopwatch, SystemClock
+from bot.runtime.crash_points import CrashPoints, crash_points_from
+from bot.runtime.live import Daemon, Helpers
+from bot.runtime.live_run import LiveRun, Session
+from bot.runtime.ports import RunObserver
+from bot.runtime.recovery import Recovered, recover
+from bot.settings import Settings
+from bot.storage.account_dir import AccountDir
+from bot.storage.journal import Journal
+from bot.storage.journal_rows import Identity
+from bot.storage.kill_latch import KillLatch
+from bot.storage.snapshot import SnapshotStore
+from bot.telemetry.alerts import AlertRunner
+from bot.telemetry.log import configure_logging
+
+SHOW_EVERY_S = 0.5
+
+
+def run_daemon(settings: Settings, options: RunOptions) -> int:
+    """Run until stopped, until `--for` is over, or until the history ends; the exit code.
+
+    Raises:
+        Busy: another instance holds the account.
+        ConfigRefused: the configuration, the data or the folder cannot be used.
+        Fatal: the record is damaged.
+    """
+    clock = SystemClock()
+    kind = "replay" if options.feed == "replay" else settings.account.kind
+    ends = options.for_ns is not None or options.feed == "replay"
+    name = options.account or (f"run-{clock.now_ns() // 1_000_000}" if ends else settings.account.name)
+    place = AccountDir(options.home, kind, name).prepare()
+    with place.lock():
+        live = options.screen is not None and sys.stdout.isatty() and not options.as_json
+        configure_logging(stream=None if live else sys.stderr, path=place.log)
+        return _Run(settings, options, place, clock, ends=ends).go()
+
+
+class _Run:
+    """One call of `run`, from opening the account to its report."""
+
+    def __init__(self, settings: Settings, options: RunOptions, place: AccountDir, clock: SystemClock, *,
+                 ends: bool) -> None:
+        self.settings = settings
+        self.options = options
+        self.place = place
+        self.clock = clock
+        self.ends = ends
+        self.watch = Stopwatch()
+        self.engines = Engines(settings.engine)
+        self.recorder = RunRecorder()
+
+    def go(self) -> int:
+        """Open, run, close, report."""
+        journal = _open_journal(self.place, self.clock)
+        try:
+            recovered = recover(
+                self.engines, journal, SnapshotStore(self.place.snapshots), build=build_id(),
+                config_hash=decision_hash(self.settings), started_ns=self.clock.now_ns(),
+            )
+            engine = recovered.engine
+            if not isinstance(engine, Engine):
+                raise Fatal("recovery made another kind of engine")
+            world = self._world(recovered)
+            daemon = self._daemon(engine, world, journal, recovered)
+            ended = asyncio.run(daemon.run(helpers=self._helpers()))
+        finally:
+            journal.close()
+        return self._finish(engine, world, ended)
+
+    def _world(self, recovered: Recovered) -> World:
+        """The world of a fresh account, or the one that goes on where the journal ends."""
+        options, resume_ns = self.options, recovered.last_at_ns if recovered.resumed else None
+        books = books_at(self.place.venue)
+        if options.feed == "replay":
+            return history_world(self.settings, options.scope, books=books, resume_ns=resume_ns)
+        end_ns = None
+        if options.for_ns is not None:
+            end_ns = max(resume_ns or 0, DEMO_START_NS) + options.for_ns
+        return demo_world(self.settings, end_ns=end_ns, books=books, resume_ns=resume_ns)
+
+    def _daemon(self, engine: Engine, world: World, journal: Journal, recovered: Recovered) -> Daemon:
+        settings, place = self.settings, self.place
+        latch = KillLatch(*place.kill_places)
+        latch.reserve()
+        if recovered.resumed:
+            begin_ns = recovered.last_at_ns
+            answers = catch_up(world, begin_ns)
+            schedule = schedule_of(world, begin_ns)
+        else:
+            deposit(world, settings, capital_of(settings, self.options.capital_usd))
+            world.exchange.commit()
+            begin_ns, answers, schedule = world.first_ns, [], schedule_of(world)
+        doubts = (recovered.reduce_only,) if recovered.reduce_only else ()
+        schedule.inject(session_started(
+            settings, world, at_ns=begin_ns, epoch=recovered.epoch, account=place.account, kind=place.kind,
+            resumed=recovered.resumed, latch=latch.found(), doubts=doubts,
+        ))
+        for answer in answers:
+            schedule.inject(msgspec.structs.replace(answer, at_ns=Nanos(begin_ns)))
+        session = Session(epoch=recovered.epoch, build=build_id(), config_hash=decision_hash(settings))
+        speed = self.options.speed
+        if speed is None:
+            speed = math.inf if self.ends else settings.runtime.speed
+        runtime = msgspec.structs.replace(settings.runtime, speed=speed)
+        observer: RunObserver = self.recorder
+        return Daemon(
+            engine, schedule, journal, SnapshotStore(place.snapshots), latch, session, runtime, clock=self.clock,
+            alerts=AlertRunner(settings.account.alert_command), observer=observer, crash=_crash_points(),
+        )
+
+    def _helpers(self) -> Helpers:
+        place, runtime, screen = self.place, self.settings.runtime, self.options.screen
+
+        async def control(daemon: Daemon) -> None:
+            await ControlServer(daemon, place.socket, place.journal, runtime).run()
+
+        async def show(daemon: Daemon) -> None:
+            while screen is not None:
+                screen.show(daemon.view())
+                await asyncio.sleep(SHOW_EVERY_S)
+
+        return ("control", control), ("screen", show)
+
+    def _finish(self, engine: Engine, world: World, ended: LiveRun) -> int:
+        screen, options = self.options.screen, self.options
+        if screen is None:
+            return 0
+        if self.ends and ended.ended == "finished":
+            screen.report(report_of(self.settings, world, engine, self.recorder, self.watch, kind=self.place.kind))
+            return 0
+        screen.show(engine.view())
+        screen.close()
+        view = engine.view()
+        pairs = ", ".join(f"{pair.coin} {pair.notional_usd} USD {pair.state}" for pair in view.pairs) or "none"
+        screen.progress(f"{ended.ended}: open orders {len(view.orders_open)}; pairs still held, hedged: {pairs}")
+        screen.progress(f"records: {self.place.folder}")
+        again = f" --account {self.place.account}" if options.account or self.ends else ""
+        screen.progress(f"go on with the same account: evenkeel run{again}   start anew: evenkeel run --account NAME")
+        return 0 if ended.ended in ("stopped", "finished") else 1
+
+
+def _open_journal(place: AccountDir, clock: SystemClock) -> Journal:
+    if place.journal.exists():
+        return Journal.open(place.journal, place.account, place.kind)
+    return Journal.create(place.journal, Identity(account=place.account, kind=place.kind, created_ns=clock.now_ns()))
+
+
+def _crash_points() -> CrashPoints:
+    """For tests of recovery: the process kills itself at a named point."""
+    return crash_points_from(os.environ.get("EVENKEEL_CRASH_AT", ""))

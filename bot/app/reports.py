@@ -1,0 +1,67 @@
+"""`report`: the report of a recorded run, made again from its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bot import __version__
+from bot.app.engines import Engines
+from bot.domain.errors import DataRefused
+from bot.domain.events import SessionStarted
+from bot.engine.view import AttributionView
+from bot.options import ReportOptions
+from bot.research.equity_curve import RunOutcome
+from bot.research.run_document import RunIdentity, RunReport
+from bot.research.run_recorder import RunRecorder
+from bot.research.run_report import build_report, code_hash
+from bot.runtime.clock import Stopwatch
+from bot.settings import Settings, config_hash
+from bot.storage.journal import Journal
+
+
+def run_report(settings: Settings, options: ReportOptions) -> RunReport:
+    """Step a journal again with an observer and report what it earned.
+
+    The venue's own books are not in the journal, so the residual is taken against the last reconciliation only: the
+    books agreed with the venue then, or the run stood blocked.
+    """
+    path = _journal_of(options)
+    watch = Stopwatch()
+    engine = Engines(settings.engine).create()
+    recorder = RunRecorder()
+    start_ns, kind = 0, ""
+    with Journal.open_readonly(path) as journal:
+        for _, event, recorded in journal.export():
+            engine.step(event)
+            recorder.seen(event, recorded)
+            if isinstance(event, SessionStarted) and not kind:
+                start_ns, kind = max(event.trade_from_ns, event.at_ns), event.kind
+    if not kind:
+        raise DataRefused(f"{path}: the journal holds no session yet; run the bot first")
+    ledger = engine.revalued_ledger()
+    parts = ledger.attribution()
+    outcome = RunOutcome(
+        start_ns=start_ns, end_ns=max(engine.state.now_ns, start_ns + 1),
+        start_equity_usd=f"{ledger.state.flows_usd:f}", end_equity_usd=f"{ledger.equity_usd():f}",
+        attribution=AttributionView(
+            price=f"{parts.price:f}", basis=f"{parts.basis:f}", funding=f"{parts.funding:f}", fees=f"{parts.fees:f}",
+            slippage=f"{parts.slippage:f}", borrow=f"{parts.borrow:f}", total=f"{parts.total:f}",
+        ),
+        venue_equity_change_usd=f"{ledger.equity_usd() - ledger.state.flows_usd:f}", open_pairs=engine.view().pairs,
+        wall_s=watch.wall_s(), cpu_s=watch.cpu_s(),
+    )
+    identity = RunIdentity(
+        version=__version__, config_hash=config_hash(settings), data_hash=f"journal {path.name}",
+        code_hash=code_hash(), seed=settings.engine.seed, fill_model="as recorded", kind=kind,
+    )
+    return build_report(recorder, identity, outcome, ())
+
+
+def _journal_of(options: ReportOptions) -> Path:
+    if options.source is not None:
+        return options.source / "journal.db" if options.source.is_dir() else options.source
+    pattern = f"*/{options.account}/journal.db" if options.account else "*/*/journal.db"
+    found = sorted(options.home.glob(pattern), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise DataRefused(f"{options.home}: no recorded run; start one with `evenkeel run`")
+    return found[-1]

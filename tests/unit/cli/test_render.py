@@ -1,0 +1,292 @@
+"""What the terminal shows of an engine: the important first, both legs always, nothing wider than the screen."""
+
+from __future__ import annotations
+
+import time
+from io import StringIO
+from typing import Any
+
+import msgspec
+import pytest
+from rich.console import Console, Group, RenderableType
+
+from bot.cli.live_view import LiveView, frame_lines
+from bot.cli.render import (
+    render_decisions,
+    render_fills,
+    render_funding,
+    render_order_history,
+    render_orders,
+    render_positions,
+    render_status,
+)
+from bot.cli.view_lines import (
+    PAIR_COLUMNS,
+    columns_for,
+    compact_quantity,
+    leg_text,
+    note_text,
+    pair_lines,
+    venue_trouble,
+)
+from bot.domain.errors import Unavailable
+from bot.domain.values import Nanos
+from bot.engine.step import CandidateRecord, DecisionRecord
+from bot.engine.view import EngineView, LimitView
+from tests.unit.cli.sample_view import NOW_NS, as_json, busy, crowded, fresh, halted, idle, leg
+
+TERMS = (("funding", 61.2), ("basis", -4.1), ("fees", -24.0), ("spread", -1.0), ("slippage", -0.7), ("borrow", 0.0),
+         ("hurdle", -8.2), ("net", 23.2), ("threshold", 10.0))
+DECISION = DecisionRecord(
+    decision_id="d-77", at_ns=Nanos(NOW_NS), mode="RUN", mode_reasons=(), equity_usd="101842.10",
+    actions=("open BTC 24,900 USD",), binding=("venue_share",), data_age_ns_max=2 * 10**9,
+    candidates=(
+        CandidateRecord(coin="BTC", long_leg="binance:BTC/USDT", short_leg="bybit:BTC/USDT:USDT", verdict="open",
+                        reason="carry_above_costs", terms_bps=TERMS),
+        CandidateRecord(coin="DOGE", long_leg="binance:DOGE/USDT", short_leg="bybit:DOGE/USDT:USDT", verdict="idle",
+                        reason="basis_unknown", terms_bps=TERMS[:1])))
+FILL: dict[str, Any] = {
+    "seq": 1, "at_ns": NOW_NS, "venue": "binance", "instrument": "binance:BTC/USDT", "side": "buy",
+    "quantity_base": "0.410", "price": "60734.20", "notional_usd": "24901.02", "fee": "0.00041", "fee_in_base": True,
+    "maker": False, "order_id": "e4e1", "trade_id": "1", "cause": "order"}
+PAYMENT: dict[str, Any] = {
+    "seq": 1, "at_ns": NOW_NS, "settled_ns": NOW_NS, "venue": "bybit", "instrument": "bybit:BTC/USDT:USDT",
+    "quantity_base": "-0.41", "price": "60726.4", "rate": "0.000125", "amount_usd": "3.112228"}
+VIEWS = {"busy": busy, "idle": idle, "halted": halted, "fresh": fresh, "crowded": crowded}
+
+
+def printed(renderable: RenderableType, width: int = 140) -> str:
+    """As plain text of this width."""
+    console = Console(width=width, file=StringIO(), highlight=False)
+    console.print(renderable)
+    assert isinstance(console.file, StringIO)
+    return console.file.getvalue()
+
+
+def screen(view: EngineView, width: int, height: int) -> list[str]:
+    """The live view's lines as the terminal cuts them."""
+    return printed(Group(*frame_lines(view, width, height)), width).removesuffix("\n").split("\n")
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24), (100, 30), (140, 40), (200, 60)])
+@pytest.mark.parametrize("name", list(VIEWS))
+def test_the_live_view_fills_its_terminal_exactly(name: str, size: tuple[int, int]) -> None:
+    """As many rows as there are, none wider, the mode on top and the way to stop at the bottom."""
+    width, height = size
+    lines = screen(VIEWS[name](), width, height)
+    assert len(lines) == height
+    assert all(len(text) <= width and "\n" not in text for text in lines)
+    assert lines[0].split()[0] == VIEWS[name]().mode
+    assert lines[-2].startswith("Ctrl-C stops")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 140])
+def test_both_legs_stay_visible_at_any_width(width: int) -> None:
+    """The pair and its legs are never given up."""
+    names = [column.name for column in columns_for(width)[0]]
+    assert {"pair", "long leg", "short leg"} <= set(names)
+    text = "\n".join(screen(busy(), width, 24))
+    assert "binance spot   0.41" in text
+    assert "bybit perp    -0.41" in text
+
+
+def test_wider_terminals_show_more() -> None:
+    """Columns come back in the order in which they were given up."""
+    for width in range(60, 160):
+        kept = columns_for(width)[0]
+        hidden = [column for column in PAIR_COLUMNS if column not in kept]
+        assert all(column.given_up >= max(c.given_up for c in kept) for column in hidden), width
+    assert columns_for(160)[0] == PAIR_COLUMNS
+
+
+def test_nothing_jumps_when_numbers_change() -> None:
+    """Every column starts at the same place whatever stands in it."""
+    changed = msgspec.structs.replace(busy(), equity_usd="9999.1", day_usd="-12345.6", unhedged_usd="0",
+                                    unhedged_s=0.0)
+    for text, field in (("UNHEDGED", "gross"), ("UNHEDGED", "next funding"), ("equity", "drawdown")):
+        places = set()
+        for view in (busy(), changed):
+            found = next(row for row in screen(view, 100, 30) if row.startswith(text))
+            places.add(found.index(field))
+        assert len(places) == 1, field
+
+
+def test_modes_wear_words_and_reasons() -> None:
+    """HALTED says so, why, and what to do next."""
+    text = "\n".join(screen(halted(), 100, 30))
+    assert "HALTED" in text
+    assert "kill: operator, wallet drained" in text
+    assert "next: evenkeel resume" in text
+
+
+def test_unhedged_notional_comes_before_the_pairs() -> None:
+    """With its size, its share of equity and its age."""
+    text = "\n".join(screen(busy(), 80, 24))
+    assert "UNHEDGED     290.00 USD (0.28%)  for 2s" in text
+    assert text.index("UNHEDGED") < text.index("pair  ")
+
+
+def test_an_idle_bot_says_why() -> None:
+    """No pair is a normal answer with its reasons; before the first decision it says so."""
+    text = "\n".join(screen(idle(), 80, 24))
+    assert "no pair held: nothing clears its costs (carry below costs 18, basis unknown 2)" in text
+    assert "no decision yet" in "\n".join(screen(fresh(), 80, 24))
+
+
+def test_pairs_that_are_not_whole_are_seen_first_when_there_is_no_room() -> None:
+    """23 pairs on 24 rows: those in motion on top, the rest counted."""
+    lines = screen(crowded(), 80, 24)
+    head = next(place for place, text in enumerate(lines) if text.startswith("pair"))
+    assert [text.split()[0] for text in lines[head + 1:head + 3]] == ["SOL", "ETH"]
+    assert any("more: evenkeel positions" in text for text in lines)
+
+
+def test_pairs_keep_their_order_while_all_fit() -> None:
+    """A table that re-sorts itself cannot be read."""
+    assert [text.plain.split()[0] for text in pair_lines(busy(), 100, 10)[1:]] == ["BTC", "SOL", "ETH"]
+
+
+def test_the_nearest_limit_comes_first_and_a_binding_one_says_so() -> None:
+    """99 % of a limit is near, 100 % binds, a limit of zero is used up."""
+    assert "limits   venue share        ######## 49.5 of 50.0%    near" in "\n".join(screen(busy(), 80, 24))
+    over = LimitView(limit="gross_leverage", value=3.0, allowed=3.0, unit="x")
+    view = msgspec.structs.replace(busy(), limits=(over,))
+    assert "BINDS" in "\n".join(screen(view, 80, 24))
+    blocked = msgspec.structs.replace(busy(), limits=(LimitView(limit="opens", value=0.0, allowed=0.0, unit=""),))
+    assert "BINDS" in "\n".join(screen(blocked, 80, 24))
+
+
+def test_a_distance_to_liquidation_is_used_up_from_above() -> None:
+    """1.1 of the entry's distance over a floor of 0.6 is fine; 0.5 binds."""
+    view = msgspec.structs.replace(busy(), limits=(LimitView(limit="margin_distance_bybit", value=1.1, allowed=0.6,
+                                                             unit="of entry"),))
+    text = "\n".join(screen(view, 80, 24))
+    assert "margin bybit       ####---- 1.10 over 0.60" in text
+    assert "BINDS" not in text
+    close = msgspec.structs.replace(view, limits=(msgspec.structs.replace(view.limits[0], value=0.5),))
+    assert "BINDS" in "\n".join(screen(close, 80, 24))
+
+
+def test_the_newest_event_comes_first_and_reads_as_words() -> None:
+    """The engine keeps notes oldest first, with nanoseconds and underscores."""
+    lines = screen(busy(), 100, 30)
+    place = next(number for number, text in enumerate(lines) if text.startswith("last"))
+    assert lines[place] == "last     12:00:02 funding booked  instrument=bybit:BTC/USDT:USDT amount_usd=3.10"
+    assert note_text("something else") == "something else"
+
+
+def test_a_price_that_is_not_known_is_a_dash() -> None:
+    """The engine hands over an empty text."""
+    row = msgspec.structs.replace(busy().positions[0], price="", value_usd="")
+    text = printed(render_positions(msgspec.structs.replace(busy(), positions=(row,))))
+    assert "  -  " in text
+
+
+def test_a_stale_or_blocked_venue_is_named_in_words() -> None:
+    """Connection, block and reconciliation each have their word."""
+    fine = busy().venues[0]
+    replace = msgspec.structs.replace
+    assert venue_trouble(fine) == ""
+    assert venue_trouble(replace(fine, connected=False)) == "DISCONNECTED"
+    assert venue_trouble(replace(fine, data_age_s=41.0)) == ""  # the engine says what is stale
+    assert venue_trouble(replace(fine, blocked=("post_only",))) == "BLOCKED post only"
+    assert venue_trouble(replace(fine, reconciled_ns=None)) == "NOT RECONCILED"
+
+
+def test_status_shows_everything_from_json() -> None:
+    """Every pair, venue, limit and alert of the decoded JSON."""
+    text = printed(render_status(as_json(crowded())))
+    assert all(f"C{n:02d} " in text for n in range(20))
+    assert "hyperliquid   41s" in text
+    assert "daily loss" in text
+    assert "pair unhedged late" in text
+
+
+def test_a_picture_of_another_version_is_one_line() -> None:
+    """An unknown shape names the place and what to do."""
+    broken = as_json(busy())
+    del broken["mode"]
+    with pytest.raises(Unavailable, match=r"mode.*another version"):
+        render_status(broken)
+
+
+def test_positions_stand_with_both_legs_and_say_what_is_hidden() -> None:
+    """On 80 columns the instruments and values stay, the rest is named."""
+    text = printed(render_positions(as_json(busy())), 80)
+    assert "binance:BTC/USDT " in text
+    assert "bybit:BTC/USDT:USDT" in text
+    assert "not shown here: owner" in text
+    assert "average" in printed(render_positions(as_json(busy())), 140).splitlines()[0]
+    assert printed(render_positions(as_json(fresh()))).strip() == "no positions"
+
+
+def test_orders_of_unknown_outcome_are_shown_as_such() -> None:
+    """Open orders and history read alike."""
+    assert "UNKNOWN" in printed(render_orders(as_json(busy())), 80)
+    row = {"seq": 1, "at_ns": NOW_NS, "order_id": "e4e1" + "0" * 28, "instrument": "a:B/USDT", "owner": "pair-1",
+           "side": "buy", "quantity_base": "2", "limit_price": "1", "purpose": "open", "state": "rejected",
+           "filled_base": "0", "reason": "margin"}
+    assert "REJECTED margin" in printed(render_order_history([row]))
+    assert printed(render_orders(as_json(fresh()))).strip() == "no open orders"
+
+
+def test_fills_say_in_what_the_fee_was_paid() -> None:
+    """A spot buy pays in coin; a liquidation is named on a narrow terminal too."""
+    forced = FILL | {"fee_in_base": False, "fee": "13.69", "cause": "liquidation"}
+    text = printed(render_fills([FILL, forced]))
+    assert "0.00041 coin" in text
+    assert "13.69 USD" in text
+    assert "liquidation" in printed(render_fills([FILL, forced]), 80)
+    assert printed(render_fills([])).strip() == "no fills yet"
+
+
+def test_funding_shows_the_rate_in_bp_and_the_sum() -> None:
+    """0.000125 is 1.25 bp; two payments add up."""
+    text = printed(render_funding([PAYMENT, PAYMENT | {"amount_usd": "-1.000000"}]))
+    assert "+1.250" in text
+    assert "2 payments shown, together +2.1122 USD" in text
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_decisions_show_each_candidates_arithmetic(width: int) -> None:
+    """Terms, verdict and reason at any width; a term that was not known is a dash or absent, never 0."""
+    text = printed(render_decisions([msgspec.to_builtins(DECISION)]), width)
+    for part in ("+61.2", "-24.0", "+23.2", "OPEN", "carry above costs", "IDLE", "basis unknown",
+                 "bound by: venue share"):
+        assert part in text, part
+    doge = text[text.index("DOGE"):]
+    assert "0.0" not in doge
+
+
+def test_rows_may_be_structs() -> None:
+    """The journal's own rows print as well as their JSON."""
+    assert printed(render_decisions([DECISION])) == printed(render_decisions([msgspec.to_builtins(DECISION)]))
+
+
+def test_long_venue_names_and_large_quantities_keep_the_leg_in_its_column() -> None:
+    """Nineteen characters, the quantity whole."""
+    for instrument, quantity in (("hyperliquid:SOL/USDC:USDC", "-1234567.5"), ("a:B/USDT", "0.00012345"),
+                                 ("binance:PEPE/USDT", "98765432.1")):
+        text = leg_text(leg(instrument, quantity, "0", "0", None), 19)
+        assert len(text) == 19
+        assert text.endswith(compact_quantity(quantity))
+
+
+def test_the_live_view_shows_the_newest_picture_and_leaves_it_behind() -> None:
+    """After leaving, the last picture stays in the terminal."""
+    console = Console(file=StringIO(), force_terminal=True, width=80, height=24, highlight=False)
+    with LiveView(console) as live:
+        live.update(as_json(idle()))
+        live.update(as_json(halted()))
+        time.sleep(0.3)
+    assert isinstance(console.file, StringIO)
+    left_behind = console.file.getvalue().rpartition("\x1b[?1049l")[2]
+    assert "HALTED" in left_behind
+    assert "nothing clears" not in left_behind
+
+
+def test_a_bad_picture_is_refused_at_once_and_the_last_one_stays() -> None:
+    """The error comes out where it was handed in, not in the refresher."""
+    live = LiveView(Console(file=StringIO(), width=80, height=24))
+    with pytest.raises(Unavailable):
+        live.update({"mode": "RUN"})
