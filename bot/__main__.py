@@ -8,6 +8,10 @@ from collections.abc import Callable, Sequence
 
 from bot.domain.errors import BotError
 
+# One thread for linear algebra: our matrices are small, and two processes share the cores. Read when numpy is imported.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 EXIT_UNEXPECTED = 70
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141

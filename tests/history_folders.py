@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def ns(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 1_000_000_000
 
 
-def write(path: Path, columns: dict[str, tuple[str, Sequence[Any]]]) -> Path:
+def write(path: Path, columns: Mapping[str, tuple[str, Sequence[Any]]]) -> Path:
     """A Parquet file of (type, values) per column, in the order given; a `ts` of type TIMESTAMPTZ is in nanoseconds."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
@@ -45,7 +45,8 @@ def bars(path: Path, venue: str, symbol: str, ts_ns: Sequence[int], opens: Seque
     still = list(opens)
     columns: dict[str, Sequence[Any]] = {
         "open": still, "high": [None if x is None else x * 1.01 for x in still],
-        "low": [None if x is None else x * 0.99 for x in still], "close": still, "volume": [1000.0] * len(still), **changed,
+        "low": [None if x is None else x * 0.99 for x in still], "close": still, "volume": [1000.0] * len(still),
+        **changed,
     }
     return write(path, {"ts": ("TIMESTAMPTZ", ts_ns), "venue": ("VARCHAR", [venue] * len(ts_ns)),
                         "symbol": ("VARCHAR", [symbol] * len(ts_ns)),
@@ -74,7 +75,7 @@ def hours(start: str, count: int, step_h: int = 1) -> list[int]:
 
 
 def perp_folder(folder: Path, count: int = 48, start: str = "2024-01-01", missing: Sequence[int] = ()) -> Path:
-    """Binance BTC: hourly bars (some missing) with opens 40000, 40001, ..., and a settlement every 8 h from the start."""
+    """Binance BTC: hourly bars (some missing) with opens 40000, 40001, ..., a settlement every 8 h from the start."""
     kept = [place for place in range(count) if place not in missing]
     times = hours(start, count)
     bars(folder / "ohlcv_1h_binance_perp.parquet", "binance", "BTC/USDT:USDT", [times[p] for p in kept],

@@ -42,7 +42,7 @@ def report_text(report: RunReport) -> RenderableType:
 
 def _run(report: RunReport) -> RenderableType:
     run, period = report.run, report.period
-    hashes = "  ".join(f"{name} {value[:10] or '-'}" for name, value in (
+    hashes = "  ".join(f"{name} {value[:12] or '-'}" for name, value in (
         ("config", run.config_hash), ("data", run.data_hash), ("code", run.code_hash)))
     seed = "" if run.seed is None else f"  seed {run.seed}"
     return Group(
@@ -100,7 +100,7 @@ def _summary(report: RunReport) -> RenderableType:
     return Group(
         net,
         Text(f"CAGR {pct(report.cagr_pct, signed=True)}   volatility {pct(report.vol_annual_pct)} a year   "
-             f"max drawdown {pct(fall)}, {number(report.days_under_water, places=0)} days under water"),
+             f"max drawdown {pct(fall)}, {number(report.days_under_water, places=0)} d under water"),
         Text(f"Sharpe {number(report.sharpe)}{error}, corrected for autocorrelation {number(report.sharpe_autocorr)}"
              f"   Sortino {number(report.sortino)}   Calmar {number(report.calmar)}"),
         Text(f"days up {share(report.hit_rate)}   turnover {number(report.turnover, places=1)}x equity   "
@@ -167,7 +167,8 @@ def _pairs(pairs: Sequence[PairRow]) -> RenderableType:
                Column("notional", 3), Column("funding", 1), Column("forecast", 4), Column("net"),
                Column("exit", 5, left=True))
     table = Sheet(columns, (
-        (pair.symbol, " / ".join(pair.venues), duration(None if pair.held_h is None else pair.held_h * 3_600),
+        (pair.symbol, f"{_leg(pair.long_leg)} / {_leg(pair.short_leg)}",
+         duration(None if pair.held_h is None else pair.held_h * 3_600),
          usd(pair.notional_usd, places=0), usd(pair.funding_usd, signed=True), usd(pair.forecast_usd, signed=True),
          Text(usd(pair.net_usd, signed=True), style=_sign_style(float(pair.net_usd))), words(pair.exit_reason))
         for pair in (*best, *worst)))
@@ -175,6 +176,12 @@ def _pairs(pairs: Sequence[PairRow]) -> RenderableType:
     won = sum(Decimal(pair.net_usd) > 0 for pair in pairs)
     head = Text(f"{len(pairs)} pairs, {won} with a gain, {held_now} still held; best and worst by net USD:")
     return Group(head, table)
+
+
+def _leg(instrument: str) -> str:
+    """Venue, and spot or perp."""
+    venue, _, symbol = instrument.partition(":")
+    return f"{venue} {'perp' if ':' in symbol else 'spot'}"
 
 
 def _risk(report: RunReport) -> RenderableType:

@@ -210,9 +210,10 @@ def _funding(folder: HistoryFolder, request: Request, raw: Raw) -> tuple[Funding
     period = folder.funding(venue, symbol, request.from_ns, request.to_ns)
     traded_to = min(request.to_ns, int(raw.fine.end_ns[-1])) if len(raw.fine.end_ns) else request.from_ns
     last_ns, hours = int(whole.ts_ns[-1]), int(whole.interval_h[-1])
-    owed = max(traded_to - max(last_ns, request.from_ns) - 1, 0) // (hours * NS_PER_HOUR)
-    due = len(period.ts_ns) + owed
-    if due and 100.0 * len(period.ts_ns) / due < PCT_MIN:
+    untold_ns = max(traded_to - max(last_ns, request.from_ns) - 1, 0)
+    due = len(period.ts_ns) + untold_ns // (hours * NS_PER_HOUR)
+    # a last long bar may reach past the last settlement of the same download
+    if untold_ns > NS_PER_DAY and 100.0 * len(period.ts_ns) / due < PCT_MIN:
         raise DataRefused(f"{folder.folder}: {venue}:{symbol} trades to {iso(traded_to)} but its funding ends"
                           f" {iso(last_ns)}; end the period there or leave the venue out")
     first = int(np.searchsorted(whole.ts_ns, request.from_ns - WARMUP_NS))

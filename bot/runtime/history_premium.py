@@ -31,7 +31,7 @@ def running_estimates(at_ns: Ints, known_ns: Ints, premium: Floats, settled_ns: 
     Args:
         at_ns: shape (m,), ascending instants.
         known_ns: shape (n,), when each premium hour had closed, ascending.
-        premium: shape (n,), its closing value, a fraction.
+        premium: shape (n,), its value, a fraction.
         settled_ns: shape (k,), settlements, ascending; one at the instant itself has begun a new interval.
         interval_h: shape (k,), hours the settled interval covered; the next is taken to be as long.
         rule: the venue's rule; a time-weighted average gives the j-th hour the weight j.

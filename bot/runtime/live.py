@@ -239,8 +239,8 @@ class Daemon:
         self.events += 1
         if step.decided:
             log_step(self._log, event, step)
-            await self._outbox.carry_out(event.at_ns, step.commands)
-        elif self.writer.due_in_s(now_ns) == 0.0:
+            await self._outbox.carry_out(event.at_ns, step)
+        if self.writer.due_in_s(now_ns) == 0.0:
             if self.writer.crowded:
                 await self.writer.commit()
             else:

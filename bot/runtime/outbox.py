@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from bot.domain.commands import Alert, AnyCommand, ShowTicks, SubmitOrder, Transfer
+from bot.domain.commands import Alert, AnyCommand, CancelOrder, ShowTicks, SubmitOrder, Transfer
 from bot.domain.events import RejectReason, TransferEnded
 from bot.domain.values import ZERO, Nanos
+from bot.engine.step import Step
 from bot.runtime.journal_writer import JournalWriter
 from bot.runtime.schedule import Schedule
 from bot.runtime.senders import Senders
+
+_CHANGES: Final = (SubmitOrder, CancelOrder, Transfer)
 
 
 class Outbox:
@@ -22,15 +26,22 @@ class Outbox:
         self._schedule = schedule
         self._alert = alert
 
-    async def carry_out(self, at_ns: Nanos, commands: tuple[AnyCommand, ...]) -> None:
-        """Commit what the writer holds, let the commands leave in order, wait until they have."""
-        if all(isinstance(command, Alert | ShowTicks) for command in commands):
-            self._writer.start_commit()  # nothing goes to a venue: no need to wait for the disk
-            self._schedule.handle(at_ns, commands)
-            return
-        written = await self._writer.commit()
-        for command in commands:
-            if written or self._may_leave_unwritten(command):
+    async def carry_out(self, at_ns: Nanos, step: Step) -> None:
+        """Commit what the writer holds, let the step's commands leave in order, wait until they have.
+
+        Only what changes something at a venue waits for the disk: orders, cancels, transfers. A read that a crash
+        forgets is asked again, so a step of reads alone rides with the next commit.
+        """
+        if any(isinstance(command, _CHANGES) for command in step.commands):
+            written = await self._writer.commit()
+        else:
+            written = True
+            if step.record or step.refusals or step.notes or any(isinstance(c, Alert) for c in step.commands):
+                self._writer.start_commit()
+        for command in step.commands:
+            if isinstance(command, Alert | ShowTicks):
+                self._schedule.handle(at_ns, (command,))
+            elif written or self._may_leave_unwritten(command):
                 await self._senders.send(at_ns, command)
         await self._senders.handed_over()
 

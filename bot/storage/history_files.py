@@ -25,6 +25,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "rates": ("rate",),
 }
 """The number columns each kind must have, beside `ts` and the names of the series."""
+OPTIONAL: dict[str, tuple[str, ...]] = {"mark": ("index",), "premium": ("open", "high", "low")}
+"""The number columns a kind may have; an absent one reads as null throughout."""
 _CURE = {"interval_hours": "add the hours each settlement covers (8, 4, 2 or 1); it is never guessed"}
 _CHUNK_BYTES = 1 << 20
 
@@ -46,7 +48,7 @@ class SeriesPart(msgspec.Struct, frozen=True, kw_only=True):
     first_ns: int
     last_ns: int
     extra: tuple[str, ...] = ()
-    """Optional columns that are present (`index`)."""
+    """Optional columns that are present."""
 
 
 def bar_seconds(text: str) -> int:
@@ -126,7 +128,7 @@ def _scan_file(connection: duckdb.DuckDBPyConnection, path: Path, kind: str, bar
         ).fetchall()
     except duckdb.Error as error:
         raise unreadable(path, error) from error
-    extra = ("index",) if kind == "mark" and "index" in types else ()
+    extra = tuple(name for name in OPTIONAL.get(kind, ()) if name in types)
     found: list[SeriesPart] = []
     for venue, symbol, count, filled, valued, first_ns, last_ns, no_ts in rows:
         if venue is None or symbol is None or no_ts:
@@ -147,7 +149,7 @@ def _check_columns(path: Path, kind: str, types: dict[str, str]) -> None:
     for name in texts:
         if types[name] != "VARCHAR":
             raise DataRefused(f"{path.name}: column {name!r} is {types[name]}; store it as text")
-    for name in (*COLUMNS[kind], *(("index",) if kind == "mark" and "index" in types else ())):
+    for name in (*COLUMNS[kind], *(name for name in OPTIONAL.get(kind, ()) if name in types)):
         if types[name] not in _NUMBERS and not types[name].startswith("DECIMAL"):
             raise DataRefused(f"{path.name}: column {name!r} is {types[name]}; store it as DOUBLE")
 

@@ -5,6 +5,8 @@ All terms are bp of notional over the horizon (quant reference 3.1), expectation
 
 from __future__ import annotations
 
+import msgspec
+
 from bot.domain.values import HOURS_PER_YEAR, NS_PER_HOUR
 from bot.market.basis import BasisTracker
 from bot.market.costs import PairCosts
@@ -18,12 +20,22 @@ TAIL_FUNDING_H = 72.0
 """A pair's tail loss is its own worst recent move of the basis plus so many hours at its own worst recent funding."""
 
 
+class _Waiting(msgspec.Struct, frozen=True):
+    """Being in against being flat, both with the right to change later."""
+
+    value_bps: float
+    enter_bps: float
+    """Value above which entering pays."""
+    exit_bps: float
+    """Value below which leaving pays."""
+
+
 class _Sums:
     """The arithmetic common to both judgements; lives for one judgement."""
 
     __slots__ = (
-        "away_bps", "capital", "enter_bps", "exit_bps", "forecast_annual", "funding_bps", "hurdle_bps", "net_bps",
-        "rank", "source", "state_8h_bps", "value_bps",
+        "_solve", "away_bps", "capital", "forecast_annual", "funding_bps", "hurdle_bps", "net_bps", "rank", "source",
+        "state_8h_bps", "waiting",
     )
 
     def __init__(
@@ -48,16 +60,28 @@ class _Sums:
         self.net_bps = self.funding_bps + self.away_bps + self.hurdle_bps - costs.in_bps - costs.out_bps
         self.state_8h_bps = (forecast.fast_h - hurdle_h) * 8e4
         sd_bps = min(max(forecast.sd_8h * 1e4, params.sd_8h_bps_min), params.sd_8h_bps_max)
-        solution = bands((mean_h - hurdle_h) * 8e4, sd_bps, params.phi_8h, costs.in_bps, costs.out_bps)
-        self.enter_bps = solution.cost_in_bps
-        self.exit_bps = -solution.cost_out_bps - params.exit_buffer_bps
-        timing = params.basis_timing_bps
-        self.value_bps = solution.value_bps(self.state_8h_bps) + min(max(self.away_bps, -timing), timing)
+        self._solve = ((mean_h - hurdle_h) * 8e4, sd_bps, params.phi_8h, costs.in_bps, costs.out_bps)
+        self.waiting: _Waiting | None = None
         tail_bps = (basis.worst_bps or 0.0) - forecast.worst_h * TAIL_FUNDING_H * 1e4
         self.rank = self.net_bps / (self.capital * max(tail_bps, params.tail_floor_bps))
 
+    def against_waiting(self, params: CarryParams) -> _Waiting:
+        """What being in is worth beyond being flat: solved only where the cheap gates have not decided already."""
+        if self.waiting is None:
+            solution = bands(*self._solve)
+            timing = params.basis_timing_bps
+            self.waiting = _Waiting(
+                value_bps=solution.value_bps(self.state_8h_bps) + min(max(self.away_bps, -timing), timing),
+                enter_bps=solution.cost_in_bps, exit_bps=-solution.cost_out_bps - params.exit_buffer_bps,
+            )
+        return self.waiting
+
     def terms(self, costs: PairCosts, threshold_bps: float) -> tuple[tuple[str, float], ...]:
-        """The sum term by term, all four fills counted; borrow is 0 because nothing is borrowed."""
+        """The sum term by term, all four fills counted, then what was compared with the threshold.
+
+        Borrow is 0 because nothing is borrowed; `value` is there if waiting was weighed.
+        """
+        value = () if self.waiting is None else (("value", self.waiting.value_bps),)
         return (
             ("funding", self.funding_bps),
             ("basis", self.away_bps),
@@ -67,7 +91,7 @@ class _Sums:
             ("borrow", 0.0),
             ("hurdle", self.hurdle_bps),
             ("net", self.net_bps),
-            ("value", self.value_bps),
+            *value,
             ("threshold", threshold_bps),
         )
 
@@ -81,6 +105,7 @@ def judge_entry(inputs: PairInputs, params: CarryParams) -> Verdict:
     """Open if expected net over the horizon exceeds the buffer and being in is worth entering now rather than waiting.
 
     `value` in the terms is what being in is worth beyond being flat; it must exceed `threshold`, the cost of entering.
+    Where net alone decides there is no `value`, and the threshold is the buffer that net had to exceed.
     """
     known = _known(inputs, params)
     if isinstance(known, str):
@@ -91,11 +116,12 @@ def judge_entry(inputs: PairInputs, params: CarryParams) -> Verdict:
         action, reason = Action.IDLE, held_back
     elif sums.net_bps <= params.entry_buffer_bps:
         action, reason = Action.IDLE, "carry_below_costs"
-    elif sums.value_bps <= sums.enter_bps:
-        action, reason = Action.IDLE, "carry_below_threshold"
     else:
-        action, reason = Action.OPEN, "carry_clears_costs"
-    return _verdict(inputs, action, reason, sums, costs, sums.enter_bps)
+        waiting = sums.against_waiting(params)
+        pays = waiting.value_bps > waiting.enter_bps
+        action, reason = (Action.OPEN, "carry_clears_costs") if pays else (Action.IDLE, "carry_below_threshold")
+    threshold = params.entry_buffer_bps if sums.waiting is None else sums.waiting.enter_bps
+    return _verdict(inputs, action, reason, sums, costs, threshold)
 
 
 def judge_hold(inputs: PairInputs, params: CarryParams) -> Verdict:
@@ -118,12 +144,13 @@ def judge_hold(inputs: PairInputs, params: CarryParams) -> Verdict:
             return Verdict(candidate=inputs.candidate, action=Action.HOLD, reason="data_missing")
         return Verdict(candidate=inputs.candidate, action=Action.CLOSE, reason=hard, hard=True)
     sums, costs = known
-    threshold = sums.exit_bps
+    waiting = sums.against_waiting(params)
+    threshold = waiting.exit_bps
     if hard is not None:
         return _verdict(inputs, Action.CLOSE, hard, sums, costs, threshold, hard=True)
-    if sums.value_bps > threshold:
+    if waiting.value_bps > threshold:
         grow = (
-            sums.net_bps > params.entry_buffer_bps and sums.value_bps > sums.enter_bps
+            sums.net_bps > params.entry_buffer_bps and waiting.value_bps > waiting.enter_bps
             and _held_back(inputs, costs, params) is None
         )
         return _verdict(inputs, Action.HOLD, "carry_holds", sums, costs, threshold, may_grow=grow)

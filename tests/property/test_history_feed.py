@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import msgspec
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from bot.domain.events import MarketEvent
 from bot.domain.values import NS_PER_HOUR
 from bot.runtime.history_feed import open_history
+from bot.storage import history_checks
 from bot.venues.instrument_table import load_table
 from tests.history_folders import bars, funding, hours, marks, ns, write
 
@@ -33,7 +35,7 @@ def _prices(seed: int, count: int, bend: int | None) -> list[float]:
 
 
 def _folder(folder: Path, seed: int, missing: frozenset[int], cut_h: int | None, *, bend: bool) -> Path:
-    """Binance (1 h, spot, marks, premium) and Hyperliquid (4 h, 1 h from hour 51 on), up to `cut_h` or changed from there.
+    """Binance (1 h, spot, marks, premium) and Hyperliquid (4 h, 1 h from hour 51), up to `cut_h` or changed from there.
 
     A row that opens at the cut keeps its open: that is known. All else of it, and every later row, is future.
     """
@@ -49,7 +51,8 @@ def _folder(folder: Path, seed: int, missing: frozenset[int], cut_h: int | None,
             opens = [o if h <= cut_h else o * 1.5 for o, h in zip(opens, places, strict=True)]
         opens, closes = opens[: len(kept)], closes[: len(kept)]
         volume = [1000.0 + (500.0 if cut_h is not None and h >= cut_h else h) for h in kept]
-        bars(folder / path, venue, symbol, [ns(START) + h * NS_PER_HOUR for h in kept], opens, close=closes, volume=volume,
+        times = [ns(START) + h * NS_PER_HOUR for h in kept]
+        bars(folder / path, venue, symbol, times, opens, close=closes, volume=volume,
              high=[max(a, b) * 1.02 for a, b in zip(opens, closes, strict=True)],
              low=[min(a, b) * 0.98 for a, b in zip(opens, closes, strict=True)])
 
@@ -67,8 +70,8 @@ def _folder(folder: Path, seed: int, missing: frozenset[int], cut_h: int | None,
     for venue, symbol, step in (("binance", BTC, 8), ("hyperliquid", "BTC/USDC:USDC", 1)):
         settled = [h for h in range(0, HOURS, step) if bend or cut_h is None or h <= cut_h]
         rates = [0.0001 if cut_h is None or h <= cut_h else -0.003 for h in settled]
-        funding(folder / f"funding_{venue}.parquet", venue, symbol, [ns(START) + h * NS_PER_HOUR for h in settled], rates,
-                [float(step)] * len(settled))
+        times = [ns(START) + h * NS_PER_HOUR for h in settled]
+        funding(folder / f"funding_{venue}.parquet", venue, symbol, times, rates, [float(step)] * len(settled))
     return folder
 
 
@@ -88,7 +91,8 @@ def _until(folder: Path, cut_h: int, bar: str | None) -> list[bytes]:
 def test_the_future_changes_no_event_before_it(seed: int, cut_h: int, missing: int | None, bar: str | None) -> None:
     """Whole history, history cut at T, and history with another future: the same bytes up to and including T."""
     gone = frozenset() if missing is None or missing >= cut_h else frozenset({missing})
-    with tempfile.TemporaryDirectory() as home, _lenient():
+    # a cut series with a hole falls under 99 % sooner than a whole one
+    with tempfile.TemporaryDirectory() as home, mock.patch.object(history_checks, "PCT_MIN", 50.0):
         folders = [Path(home) / name for name in ("whole", "cut", "other")]
         for folder in folders:
             folder.mkdir()
@@ -98,15 +102,3 @@ def test_the_future_changes_no_event_before_it(seed: int, cut_h: int, missing: i
     assert whole
     assert whole == cut
     assert whole == other
-
-
-class _lenient:  # noqa: N801 reads as a verb in `with`
-    """Lets thin series through: a cut series with a hole falls under 99 % sooner than a whole one."""
-
-    def __enter__(self) -> None:
-        from bot.storage import history_checks
-        self._checks, self._pct = history_checks, history_checks.PCT_MIN
-        history_checks.PCT_MIN = 50.0  # type: ignore[misc]
-
-    def __exit__(self, *_: object) -> None:
-        self._checks.PCT_MIN = self._pct  # type: ignore[misc]

@@ -10,7 +10,16 @@ import pytest
 
 from bot.domain.errors import ConfigRefused, DataRefused
 from bot.domain.events import (
-    EVENT_RANK, BarsClosed, Event, FundingSettled, InstrumentsChanged, MarketEvent, Marks, Quotes, TradingHalted,
+    EVENT_RANK,
+    BarsClosed,
+    Event,
+    FundingSettled,
+    InstrumentsChanged,
+    MarketEvent,
+    Marks,
+    Quotes,
+    ReferenceRate,
+    TradingHalted,
 )
 from bot.domain.instrument import instrument_id
 from bot.domain.values import NS_PER_HOUR, Nanos
@@ -68,6 +77,7 @@ def test_events_come_by_time_rank_and_venue(tmp_path: Path) -> None:
         event = feed.pop()
         assert due == (event.at_ns, EVENT_RANK[type(event)])
         assert not isinstance(event, InstrumentsChanged)
+        assert not isinstance(event, ReferenceRate)
         keys.append((*due, str(event.venue), isinstance(event, Quotes)))
     assert keys == sorted(keys)
     assert {key[2] for key in keys} == {"binance", "bybit"}
@@ -159,8 +169,9 @@ def test_legs_of_different_lengths_meet_only_at_common_edges(tmp_path: Path) -> 
     quoted = {venue: [e.at_ns for e in _of(events, Quotes) if e.venue == venue] for venue in ("binance", "hyperliquid")}
     expected = [*hours("2024-01-02", 9, 4), *hours("2024-01-03T12:00", 12)]
     assert quoted["binance"] == quoted["hyperliquid"] == expected
-    first = next(e for e in _of(events, BarsClosed) if e.venue == "binance" and e.at_ns == ns("2024-01-02T04:00")).bars[0]
-    assert (first.length_s, first.open, first.close, first.volume_base) == (14_400, 40_024, 40_027, 4000.0)
+    own = [event for event in _of(events, BarsClosed) if event.venue == "binance"]
+    first = next(event for event in own if event.at_ns == ns("2024-01-02T04:00")).bars[0]
+    assert (first.length_s, float(first.open), float(first.close), first.volume_base) == (14_400, 40_024, 40_027, 4000)
     assert first.high == Decimal(repr(40_027 * 1.01))
     assert first.low == Decimal(repr(40_024 * 0.99))
     assert any("serves from 2024-01-03T12:00:00Z, before it 4h" in one.stand_ins for one in feed.coverage())
@@ -252,8 +263,8 @@ def test_the_running_estimate_is_the_average_of_closed_premium_hours(tmp_path: P
     perp_folder(tmp_path)
     times = hours("2024-01-01", 20)
     write(tmp_path / "premium_1h_binance.parquet", {
-        "ts": ("TIMESTAMPTZ", times), "venue": ("VARCHAR", ["binance"] * 20), "symbol": ("VARCHAR", ["BTC/USDT:USDT"] * 20),
-        "close": ("DOUBLE", [0.002] * 20)})
+        "ts": ("TIMESTAMPTZ", times), "venue": ("VARCHAR", ["binance"] * 20),
+        "symbol": ("VARCHAR", ["BTC/USDT:USDT"] * 20), "close": ("DOUBLE", [0.002] * 20)})
     events = drained(opened(tmp_path, "2024-01-01T08:00", "2024-01-02"))
     estimates = {event.at_ns: event.marks[0].funding_estimate for event in _of(events, Marks)}
     assert estimates[Nanos(ns("2024-01-01T08:00"))] is None
@@ -281,8 +292,8 @@ def test_funding_that_ends_before_the_bars_is_refused(tmp_path: Path) -> None:
 def test_a_perpetual_is_not_quoted_before_its_first_settlement(tmp_path: Path) -> None:
     """And coverage names the instant."""
     perp_folder(tmp_path)
-    funding(tmp_path / "funding_binance.parquet", "binance", "BTC/USDT:USDT", hours("2024-01-01T16:00", 4, 8), [0.1] * 4,
-            [8.0] * 4)
+    settled = hours("2024-01-01T16:00", 4, 8)
+    funding(tmp_path / "funding_binance.parquet", "binance", "BTC/USDT:USDT", settled, [0.1] * 4, [8.0] * 4)
     feed = opened(tmp_path, "2024-01-01", "2024-01-02")
     assert min(event.at_ns for event in _of(drained(feed), Quotes)) == ns("2024-01-01T16:00")
     assert any("quoted from 2024-01-01T16:00:00Z" in note for one in feed.coverage() for note in one.stand_ins)

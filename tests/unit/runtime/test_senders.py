@@ -62,7 +62,8 @@ def carried_out(tmp_path: Path, wire: Wire, *commands: AnyCommand, latch: bool =
 
 def test_commands_leave_in_their_order(tmp_path: Path) -> None:
     """And the barrier waits for the last of them."""
-    commands = [order(reduces=False), order(reduces=True), CancelOrder(venue=VENUE, instrument=BTC, order_id=ORDER_ID)]
+    commands: list[AnyCommand] = [
+        order(reduces=False), order(reduces=True), CancelOrder(venue=VENUE, instrument=BTC, order_id=ORDER_ID)]
     wire = Wire()
     assert carried_out(tmp_path, wire, *commands) == []
     assert wire.sent == commands
