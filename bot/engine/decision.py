@@ -7,12 +7,11 @@ from decimal import Decimal
 
 from bot.domain.commands import Transfer
 from bot.domain.instrument import Instrument
-from bot.domain.values import NS_PER_S, Nanos, Owner, Side, Venue, Wallet
+from bot.domain.values import NS_PER_S, Coin, InstrumentId, Nanos, Owner, Side, Venue, Wallet
 from bot.engine import margin_desk, pairs_desk
 from bot.engine.exposure import data_age_s_max, futures_equity_usd
 from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.turn import Turn
-from bot.execution.pair_execution import hedged_base
 from bot.execution.rounding import floor_joint, joint_step, smallest_joint_notional
 from bot.market.basis import BasisTracker
 from bot.market.costs import LegCosts, PairCosts, leg_costs, pair_costs
@@ -57,16 +56,19 @@ class _Judging:
         self.turn = turn
         self.equity_usd = equity_usd
         self.held = {f"{p.long_leg}|{p.short_leg}": p for p in turn.state.pairs.values() if p.live}
-        bars = turn.state.session.cadence_s >= BARS_FROM_S
-        self.age_max_s = turn.params.rebalance_offset_s + EDGE_SLACK_S if bars else data_age_s_max(turn)
-        self.bars = bars
-        self.ages: list[float] = []
+        self.bars = turn.state.session.cadence_s >= BARS_FROM_S
+        age_max_s = turn.params.rebalance_offset_s + EDGE_SLACK_S if self.bars else data_age_s_max(turn)
+        self.oldest_ns = turn.now_ns - int(age_max_s * NS_PER_S)
+        self.quoted_ns: list[int] = []
         self.off_edge: set[str] = set()
-        self._legs: dict[tuple[str, Side, int], LegCosts | None] = {}
-        self._smallest: dict[str, float] = {}
+        self._mids: dict[InstrumentId, float] = {}
+        self._bases: dict[Coin, float] = {}
+        self._legs: dict[tuple[InstrumentId, Side], LegCosts | None] = {}
 
     def verdict(self, candidate: Candidate) -> Verdict:
         """What a candidate is worth now."""
+        if candidate.blocked:
+            return Verdict(candidate=candidate, action=Action.IDLE, reason=candidate.blocked)
         pair = self.held.get(candidate.key)
         if pair is not None and (pair.parent is not None or pair.opened_ns is None):
             return Verdict(candidate=candidate, action=Action.HOLD, reason="in_motion")
@@ -77,12 +79,10 @@ class _Judging:
         tradable = self._tradable(candidate)
         basis_now = costs = None
         if tradable:
-            long_mid, short_mid = market.mid(candidate.long_leg), market.mid(candidate.short_leg)
-            if long_mid is not None and short_mid is not None:
-                long_price, short_price = float(long_mid), float(short_mid)
-                basis_now = (short_price / long_price - 1) * 1e4
-                self._observe_basis(candidate, long_price, short_price)
-                costs = self._costs(candidate, long_price)
+            long_mid, short_mid = self._mid(candidate.long_leg), self._mid(candidate.short_leg)
+            basis_now = (short_mid / long_mid - 1) * 1e4
+            basis_tracker(turn, candidate).observe(turn.now_ns, long_mid, short_mid)
+            costs = self._costs(candidate, long_mid)
         held = None
         if pair is not None and pair.opened_ns is not None:
             held = Held(opened_ns=pair.opened_ns, notional_usd=self.held_usd(pair))
@@ -102,34 +102,38 @@ class _Judging:
         long, short = quotes.get(candidate.long_leg), quotes.get(candidate.short_leg)
         if long is None or short is None:
             return False
-        age = (self.turn.now_ns - min(long[0], short[0])) / NS_PER_S
-        if age > self.age_max_s or (self.bars and long[0] != short[0]):
+        quoted_ns = min(long[0], short[0])
+        if quoted_ns < self.oldest_ns or (self.bars and long[0] != short[0]):
             self.off_edge.add(candidate.key)
             return False
-        self.ages.append(age)
+        self.quoted_ns.append(quoted_ns)
         return True
 
-    def _observe_basis(self, candidate: Candidate, long_price: float, short_price: float) -> None:
-        tracker = basis_tracker(self.turn, candidate)
-        tracker.observe(self.turn.now_ns, long_price, short_price)
+    def _mid(self, leg: InstrumentId) -> float:
+        mid = self._mids.get(leg)
+        if mid is None:
+            quote = self.turn.state.market.quotes[leg][1]
+            mid = (quote.bid_ticks + quote.ask_ticks) * float(self.turn.instrument(leg).tick_size) / 2
+            self._mids[leg] = mid
+        return mid
 
     def _costs(self, candidate: Candidate, price: float) -> PairCosts | None:
-        wanted = notional_for_capital(
-            self.equity_usd * self.turn.params.carry.coin_share_max,
-            self.turn.params.carry.capital_per_notional(candidate.perp_legs),
-        )
-        base = max(wanted, 0.0) / price
+        """The four fills at the size a coin's cap would allow."""
+        base = self._bases.get(candidate.coin)
+        if base is None:
+            carry = self.turn.params.carry
+            wanted = notional_for_capital(self.equity_usd * carry.coin_share_max, carry.capital_per_notional(1))
+            base = self._bases[candidate.coin] = max(wanted, 0.0) / price
         long = self._leg(candidate.long_leg, Side.BUY, base)
         short = self._leg(candidate.short_leg, Side.SELL, base)
         return pair_costs(long, short) if long is not None and short is not None else None
 
-    def _leg(self, leg: str, side: Side, base: float) -> LegCosts | None:
-        instrument = self.turn.instrument(leg)  # type: ignore[arg-type]
-        lots = int(base / float(instrument.lot_size))
-        key = (leg, side, lots)
+    def _leg(self, leg: InstrumentId, side: Side, base: float) -> LegCosts | None:
+        key = (leg, side)
         if key not in self._legs:
-            quote = self.turn.state.market.quote(instrument.id)
-            self._legs[key] = leg_costs(instrument, quote, side, lots) if quote is not None else None
+            instrument = self.turn.instrument(leg)
+            quote = self.turn.state.market.quotes[leg][1]
+            self._legs[key] = leg_costs(instrument, quote, side, int(base / float(instrument.lot_size)))
         return self._legs[key]
 
     def held_usd(self, pair: Pair) -> float:
@@ -272,8 +276,8 @@ def _fund(turn: Turn, growing: list[tuple[Target, Pair | None, Decimal]]) -> dic
             spot_need[venue] = spot_need.get(venue, 0.0) + added * spot * float(SPOT_ROOM)
             futures_need[venue] = futures_need.get(venue, 0.0) + added * futures
     moved: dict[Venue, str] = {}
-    for venue in spot_need:
-        amount = _shift_usd(turn, venue, spot_need[venue], futures_need[venue])
+    for venue, need in spot_need.items():
+        amount = _shift_usd(turn, venue, need, futures_need[venue])
         cents = Decimal(repr(abs(amount))).quantize(_CENT, rounding="ROUND_DOWN")
         if cents < 1:
             continue
@@ -314,7 +318,7 @@ def _record(turn: Turn, work: _Judging, verdicts: list[Verdict], allocation: All
             for v in verdicts
         ),
         actions=tuple(actions), binding=allocation.binding,
-        data_age_ns_max=int(max(work.ages, default=0.0) * NS_PER_S),
+        data_age_ns_max=turn.now_ns - min(work.quoted_ns, default=turn.now_ns),
     )
 
 
@@ -342,9 +346,3 @@ def next_rebalance_ns(turn: Turn) -> Nanos:
     """The first instant of the grid after now."""
     every, offset = turn.params.rebalance_every_s * NS_PER_S, turn.params.rebalance_offset_s * NS_PER_S
     return Nanos(((turn.now_ns - offset) // every + 1) * every + offset)
-
-
-def held_of(turn: Turn, pair: Pair) -> Decimal:
-    """What both legs of a pair hold against each other."""
-    return hedged_base(pairs_desk.situation(turn, pair, pair.long_leg),
-                       pairs_desk.situation(turn, pair, pair.short_leg))

@@ -123,8 +123,9 @@ def on_report(order: Order, event: OrderReport, params: ExecutionParams) -> None
         return
     if event.found and event.status is not None:
         if event.status is OrderStatus.OPEN:
-            if order.state in (OrderState.SENT, OrderState.UNKNOWN):
-                order.state = OrderState.OPEN
+            if order.state is OrderState.SETTLING:
+                return  # an older answer: the venue has closed it, its trades are still awaited
+            order.state = OrderState.OPEN
             _clear_doubt(order)
         else:
             _close(order, event.at_ns, _FINAL[event.status], event.filled_lots, params)
@@ -151,12 +152,13 @@ def queried(order: Order, at_ns: Nanos, params: ExecutionParams) -> None:
 
 def _close(order: Order, at_ns: Nanos, state: OrderState, filled_lots: int, params: ExecutionParams) -> None:
     order.closed_state = state
-    order.closed_filled_lots = filled_lots
-    if order.filled_lots >= filled_lots:
+    order.closed_filled_lots = max(filled_lots, order.closed_filled_lots or 0)
+    if order.filled_lots >= order.closed_filled_lots:
         _finish(order)
         return
-    order.state = OrderState.SETTLING
-    order.doubt_since_ns = None
+    if order.state is not OrderState.SETTLING:  # told again, it has been waiting since the first time
+        order.state = OrderState.SETTLING
+        order.doubt_since_ns = None
     doubt(order, at_ns, params)
 
 

@@ -56,7 +56,8 @@ def plan_slices(
         jitter = params.time_jitter * (2 * unit_hash(seed, parent_id, n, "time") - 1) if n else 0.0
         due = now_ns if urgent else now_ns + int((n + jitter) * params.slice_s * NS_PER_S)
         size = target_base if n == len(cuts) - 1 else start_base + sign * cut * step_base
-        slices.append(Slice(due_ns=Nanos(max(due, now_ns)), cumulative_base=size))
+        earliest = slices[-1].due_ns if slices else now_ns  # jitter never turns two slices round
+        slices.append(Slice(due_ns=Nanos(max(due, earliest)), cumulative_base=size))
     return tuple(slices)
 
 

@@ -49,16 +49,18 @@ def trailing_turnover_usd_h(end_ns: Ints, turnover_usd: Floats, at_ns: Ints) -> 
         turnover_usd: shape (n,), volume times close of each bar; NaN counts as nothing traded.
         at_ns: shape (m,), the instants asked for.
     Returns:
-        Shape (m,), USD per hour, from bars with end <= at alone. Hours without a bar count as nothing traded.
+        Shape (m,), USD per hour, from bars with end <= at alone, each counted to the dollar. Hours without a bar count
+        as nothing traded.
     """
-    total = np.concatenate(([0.0], np.cumsum(np.nan_to_num(turnover_usd, nan=0.0))))
+    # whole dollars add up exactly: a window's sum does not depend on where the series begins
+    whole = np.rint(np.nan_to_num(turnover_usd, nan=0.0)).astype(np.int64)
+    total = np.concatenate((np.zeros(1, dtype=np.int64), np.cumsum(whole)))
     upto = np.searchsorted(end_ns, at_ns, side="right")
     means = [
         (total[upto] - total[np.searchsorted(end_ns, at_ns - hours * NS_PER_HOUR, side="right")]) / hours
         for hours in (SHORT_H, LONG_H)
     ]
-    # differences of running sums may leave rounding noise below zero
-    return np.asarray(np.maximum(np.minimum(means[0], means[1]), 0.0))
+    return np.asarray(np.minimum(means[0], means[1]))
 
 
 def half_spread_bps(venue: str, kind: Kind, coin: str, turnover_usd_h: Floats) -> Floats:

@@ -83,12 +83,15 @@ class HistoryFeed:
 
     @property
     def cadence_s(self) -> float:
-        """The feed's declared cadence: the usual distance of two quotes of its slowest series, in seconds."""
-        steps = [float(np.median(np.diff(leg.quotes.at_ns))) for leg in self._legs
-                 if len(leg.quotes.at_ns) > 1]
-        if not steps:
+        """The feed's declared cadence: the longest bar of the run that is quoted, in seconds.
+
+        A run of 4 h bars that become hourly has 4 h throughout: a shorter bound would call its first years stale.
+        """
+        lengths = [int((leg.bars.end_ns - leg.bars.start_ns)[np.isin(leg.bars.start_ns, leg.quotes.at_ns)].max())
+                   for leg in self._legs if len(leg.quotes.at_ns)]
+        if not lengths:
             raise DataRefused("no market of this choice has bars that can be traded; closes alone do not fill")
-        return max(steps) / NS_PER_S
+        return max(lengths) / NS_PER_S
 
     def hurdle_annual(self, at_ns: int) -> float | None:
         """What idle cash earns, annual fraction: the last published T-bill rate of a day that has ended.

@@ -16,15 +16,7 @@ import structlog
 
 from bot.domain.commands import Alert
 from bot.domain.errors import Retryable
-from bot.domain.events import (
-    EVENT_RANK,
-    AnyEvent,
-    Control,
-    Fill,
-    OperatorAction,
-    StorageFailed,
-    StorageRestored,
-)
+from bot.domain.events import EVENT_RANK, AnyEvent, Control, Fill, OperatorAction, StorageFailed, StorageRestored
 from bot.domain.values import Nanos
 from bot.engine.view import EngineView
 from bot.runtime.clock import Pacer, SystemClock
@@ -51,7 +43,6 @@ _ANSWER_RANK: Final = EVENT_RANK[Fill]
 _STOP_LOOK_NS: Final = 20_000_000
 _BEHIND_NS_MAX: Final = 2_000_000_000
 
-
 Helpers = tuple[tuple[str, Callable[["Daemon"], Coroutine[None, None, None]]], ...]
 """(name, work) of tasks that live beside the engine's: the control server."""
 
@@ -62,8 +53,9 @@ class Daemon:
     def __init__(
         self, engine: SteppingEngine, schedule: Schedule, journal: Journal, snapshots: SnapshotStore, latch: KillLatch,
         session: Session, params: RuntimeParams, *, clock: SystemClock | None = None, alerts: AlertRunner | None = None,
-        observer: RunObserver | None = None, crash: CrashPoints | None = None,
+        observer: RunObserver | None = None, crash: CrashPoints | None = None, paced_from_ns: int = 0,
     ) -> None:
+        """`paced_from_ns`: what lies before (the warm-up of a fresh account) is gone through without waiting."""
         self.params = params
         self.session = session
         self.clock = clock or SystemClock()
@@ -80,6 +72,7 @@ class Daemon:
                                 lambda: schedule.now_ns, self._crash)
         self._outbox = Outbox(self.writer, self._senders, schedule, self.alert)
         self.pacer = Pacer(params.speed, schedule.now_ns, self.clock.monotonic_ns())
+        self._paced_from_ns = paced_from_ns
         self._trace = RunHash()
         self._log = structlog.get_logger()
         self.events = 0
@@ -214,6 +207,11 @@ class Daemon:
         due_ns = self._schedule.next_ns()
         if due_ns is None:
             return False
+        if self._paced_from_ns:
+            self.pacer.anchor(min(due_ns, self._paced_from_ns), now_ns)
+            if due_ns < self._paced_from_ns:
+                return False
+            self._paced_from_ns = 0
         delay_s = self.pacer.delay_s(due_ns, now_ns)
         if delay_s > 0:
             commit_s = self.writer.due_in_s(now_ns)

@@ -162,10 +162,10 @@ class HistoryFolder:
         return Marks(ts_ns=joined["ts"], mark=joined["mark"], index=joined["index"], coverage=coverage)
 
     def premium(self, venue: str, symbol: str, bar_s: int, from_ns: int, to_ns: int) -> Rates:
-        """The premium index over the bars that open in [from_ns, to_ns): the mean of open, high, low, close, else close.
+        """The premium index over the bars that open in [from_ns, to_ns): mean of open, high, low, close, else close.
 
-        The mean comes nearer to the venue's 5 s average than the close does (correlation of the rate it implies with the
-        settled one 0.93 against 0.90).
+        The mean comes nearer to the venue's 5 s average than the close does (correlation of the rate it implies with
+        the settled one 0.93 against 0.90).
         """
         key = ("premium", bar_s, venue, symbol)
         joined = self._points(key, ("close", "open", "high", "low"), from_ns, to_ns)

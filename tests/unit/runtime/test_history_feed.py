@@ -356,3 +356,19 @@ def test_show_ticks_changes_nothing(tmp_path: Path) -> None:
     watched = opened(tmp_path, "2024-01-01", "2024-01-02")
     watched.show_ticks(Nanos(ns("2024-01-02")))
     assert drained(watched) == drained(opened(tmp_path, "2024-01-01", "2024-01-02"))
+
+
+def test_a_run_that_begins_later_sees_the_same_events(tmp_path: Path) -> None:
+    """A daemon that takes a replay up again in the middle gets what the whole replay would have given it."""
+    perp_folder(tmp_path, count=960)
+    begin = ns("2024-01-25")
+    whole = [event for event in drained(opened(tmp_path, "2024-01-15", "2024-02-05")) if event.at_ns >= begin]
+    assert drained(opened(tmp_path, "2024-01-25", "2024-02-05")) == whole
+
+
+def test_the_cadence_is_the_longest_bar_of_the_run(tmp_path: Path) -> None:
+    """4 h while one leg has no finer bars, 1 h in a run that begins after."""
+    _two_lengths(tmp_path)
+    venues = ("binance", "hyperliquid")
+    assert opened(tmp_path, "2024-01-02", "2024-01-04", venues).cadence_s == 14_400
+    assert opened(tmp_path, "2024-01-03T12:00", "2024-01-04", venues).cadence_s == 3_600

@@ -103,3 +103,11 @@ def test_years_of_five_coins_at_two_venues_come_in_order() -> None:
     again = opened(DATA, "2024-10-01", "2024-12-01", ("binance", "bybit"), ("BTC", "ETH", "SOL", "XRP", "DOGE"))
     assert drained(again) == events
     assert again.data_hash == feed.data_hash
+
+
+def test_a_real_run_that_begins_later_sees_the_same_events() -> None:
+    """Two venues, changing bar lengths: nothing depends on where the run begins."""
+    venues = ("binance", "hyperliquid")
+    begin = ns("2024-09-02")
+    whole = [event for event in drained(opened(DATA, "2024-08-20", "2024-09-10", venues)) if event.at_ns >= begin]
+    assert drained(opened(DATA, "2024-09-02", "2024-09-10", venues)) == whole

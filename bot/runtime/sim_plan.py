@@ -1,0 +1,152 @@
+"""One seed's plan: which faults, deaths, operator orders and market moves, all drawn before the run begins.
+
+Each part draws from a stream of its own, so that taking one away leaves the others as they were. The last part of the
+run is free of faults: there the bot has to come back to rest.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from bot.domain.errors import ConfigRefused
+from bot.domain.events import OperatorAction
+from bot.domain.values import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Venue
+from bot.runtime.sim_profiles import Profile
+from bot.venues.simulated.faults import DownWindow, FaultPlan
+from bot.venues.simulated.market.params import ALL_COINS, Scenario
+from bot.venues.simulated.streams import Streams
+
+PLACES: Final = ("before_commit", "after_commit", "between_sends", "after_send")
+"""Where the process dies: the event is forgotten; nothing of it was sent; half of it was; all of it was."""
+QUIET_SHARE: Final = 0.1
+"""This share of the run, and `QUIET_NS_MIN` at least, is free of faults at the end."""
+QUIET_NS_MIN: Final = 3 * NS_PER_HOUR
+DAYS_MIN: Final = 0.25
+CLOSING_NS: Final = 40 * NS_PER_MINUTE
+"""So long before the end the operator stops trading for good: everything must come to rest."""
+_STOPS: Final = (OperatorAction.FLATTEN, OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL,
+                 OperatorAction.FLATTEN, OperatorAction.KILL_HOLD)
+
+
+class Death(msgspec.Struct, frozen=True, array_like=True):
+    """The process dies at the first fitting step at or after `at_ns` and is started again `down_ns` later."""
+
+    at_ns: int
+    place: str
+    wants_order: bool
+    """Only a step that sends an order will do (any step after half an hour of waiting)."""
+    down_ns: int
+
+
+class OperatorOrder(msgspec.Struct, frozen=True, array_like=True):
+    """An operator's order at an instant."""
+
+    at_ns: int
+    action: OperatorAction
+
+
+class SimPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that will be done to the bot in one seed's run."""
+
+    seed: int
+    profile: str
+    start_ns: int
+    quiet_ns: int
+    """From here on nothing goes wrong any more."""
+    end_ns: int
+    faults: FaultPlan
+    deaths: tuple[Death, ...]
+    orders: tuple[OperatorOrder, ...]
+    scenarios: tuple[Scenario, ...]
+
+
+def draw_plan(
+    seed: int, profile: Profile, days: float, start_ns: int, venues: tuple[Venue, ...], coins: tuple[str, ...]
+) -> SimPlan:
+    """The plan of a seed; equal arguments give equal plans.
+
+    Raises:
+        ConfigRefused: fewer days than one quiet end needs, or not a finite number of them.
+    """
+    if not DAYS_MIN <= days <= 3_650:
+        raise ConfigRefused(f"days = {days:g}: must lie between {DAYS_MIN:g} and 3650")
+    streams = Streams(seed)
+    end_ns = start_ns + int(days * NS_PER_DAY)
+    quiet_ns = end_ns - max(int(days * NS_PER_DAY * QUIET_SHARE), QUIET_NS_MIN)
+    span = (start_ns + NS_PER_MINUTE, quiet_ns)
+    downs = _downs(streams, profile, span, venues)
+    return SimPlan(
+        seed=seed, profile=profile.name, start_ns=start_ns, quiet_ns=quiet_ns, end_ns=end_ns,
+        faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, downs=downs),
+        deaths=_deaths(streams, profile, span), orders=_orders(streams, profile, span, end_ns),
+        scenarios=_scenarios(streams, profile, span, start_ns, coins),
+    )
+
+
+def _instants(streams: Streams, name: str, per_day: float, span: tuple[int, int]) -> list[int]:
+    """About `per_day` instants a day, sorted: the fraction of one is drawn."""
+    first_ns, last_ns = span
+    wanted = per_day * (last_ns - first_ns) / NS_PER_DAY
+    count = int(wanted) + (streams.uniform(f"{name}:count") < wanted % 1)
+    return sorted(first_ns + int(streams.uniform(name) * (last_ns - first_ns)) for _ in range(count))
+
+
+def _downs(
+    streams: Streams, profile: Profile, span: tuple[int, int], venues: tuple[Venue, ...]
+) -> tuple[DownWindow, ...]:
+    found: list[DownWindow] = []
+    until: dict[Venue, int] = {}
+    for at_ns in _instants(streams, "downs", profile.venue_downs, span):
+        venue = venues[int(streams.uniform("downs:venue") * len(venues))]
+        length_ns = int((5.0 + streams.uniform("downs:length") * profile.venue_down_s_max) * NS_PER_S)
+        if at_ns >= until.get(venue, 0):
+            until[venue] = min(at_ns + length_ns, span[1])
+            found.append(DownWindow(venue, at_ns, until[venue]))
+    return tuple(found)
+
+
+def _deaths(streams: Streams, profile: Profile, span: tuple[int, int]) -> tuple[Death, ...]:
+    found = []
+    for at_ns in _instants(streams, "deaths", profile.deaths, span):
+        place = PLACES[int(streams.uniform("deaths:place") * len(PLACES))]
+        wants_order = streams.uniform("deaths:order") < 0.75
+        longest_s = 10.0 if streams.uniform("deaths:long") < 0.6 else 900.0
+        found.append(Death(at_ns, place, wants_order, int((0.5 + streams.uniform("deaths:down") * longest_s) * NS_PER_S)))
+    return tuple(found)
+
+
+def _orders(streams: Streams, profile: Profile, span: tuple[int, int], end_ns: int) -> tuple[OperatorOrder, ...]:
+    found: list[OperatorOrder] = []
+    for at_ns in _instants(streams, "orders", profile.cycles, span):
+        if found and at_ns <= found[-1].at_ns + NS_PER_MINUTE:
+            continue  # still stopped: one thing at a time
+        action = _STOPS[int(streams.uniform("orders:action") * len(_STOPS))]
+        found.append(OperatorOrder(at_ns, action))
+        pause_s = 20.0 + streams.uniform("orders:pause") * 1_800.0
+        found.append(OperatorOrder(at_ns + int(pause_s * NS_PER_S), OperatorAction.RESUME))
+    # whatever happened, the quiet part begins with an operator who wants to trade, and ends at rest
+    found = [order for order in found if order.at_ns < span[1]]
+    found.append(OperatorOrder(span[1] + 10 * NS_PER_S, OperatorAction.RESUME))
+    last = OperatorAction.FLATTEN if streams.uniform("orders:last") < 0.5 else OperatorAction.PAUSE
+    found.append(OperatorOrder(end_ns - CLOSING_NS, last))
+    return tuple(found)
+
+
+def _scenarios(
+    streams: Streams, profile: Profile, span: tuple[int, int], start_ns: int, coins: tuple[str, ...]
+) -> tuple[Scenario, ...]:
+    """The premium is rich from the start, so that there is something to trade; moves come on top."""
+    day_ns = start_ns - start_ns % NS_PER_DAY
+    found = [Scenario(day=0, coin=ALL_COINS, log_jump=0.0, hour=0.0, duration_h=max((span[1] - day_ns) / NS_PER_HOUR, 1.0),
+                      premium_bps=6.0)]
+    for at_ns in _instants(streams, "moves", profile.market_moves, span):
+        coin = (ALL_COINS, *coins)[int(streams.uniform("moves:coin") * (1 + len(coins)))]
+        jump = (2 * streams.uniform("moves:jump") - 1) * profile.move_log_max
+        found.append(Scenario(
+            day=(at_ns - day_ns) // NS_PER_DAY, coin=coin, log_jump=jump, hour=(at_ns - day_ns) % NS_PER_DAY / NS_PER_HOUR,
+            duration_h=0.05 + 2.0 * streams.uniform("moves:length"),
+            premium_bps=(2 * streams.uniform("moves:premium") - 1) * 25.0,
+        ))
+    return tuple(found)

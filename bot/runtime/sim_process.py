@@ -1,0 +1,172 @@
+"""The process that can die: an engine, a journal that keeps what was committed, and a latch that outlives both."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.domain.commands import AnyCommand, SubmitOrder
+from bot.domain.events import AnyEvent, Control, OperatorAction
+from bot.domain.values import NS_PER_MINUTE, NS_PER_S, OrderId
+from bot.engine.engine import Engine
+from bot.engine.step import Step
+from bot.risk.modes import Mode
+from bot.runtime.invariants import Invariants
+from bot.runtime.sim_plan import Death
+from bot.runtime.sim_ports import EngineMaker
+from bot.runtime.sim_world import SimWorld
+from bot.storage.journal_codec import RunHash, decode_event, encode_event, encode_step
+
+_COMMIT_AFTER_NS: Final = NS_PER_S
+"""Events that decided nothing wait at most this long for their commit."""
+_SNAPSHOT_EVERY: Final = 10_000
+_WAITS_FOR_ORDER_NS: Final = 30 * NS_PER_MINUTE
+_KILLS: Final = (OperatorAction.KILL, OperatorAction.KILL_HOLD)
+
+
+class MemoryJournal:
+    """(event, step) pairs as bytes; what is not committed dies with the process."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[bytes, bytes]] = []
+        self.intents: dict[OrderId, None] = {}
+        """Orders whose intent is committed."""
+        self._durable = 0
+        self._waiting_ns: int | None = None
+        self._fresh: list[OrderId] = []
+
+    def add(self, event: AnyEvent, step: Step, pair: tuple[bytes, bytes]) -> None:
+        """Take a pair; it is committed at once if it decided something, else within a second."""
+        if self._waiting_ns is not None and event.at_ns - self._waiting_ns >= _COMMIT_AFTER_NS:
+            self._commit()
+        self.rows.append(pair)
+        for command in step.commands:
+            if isinstance(command, SubmitOrder):
+                self._fresh.append(command.order.intent.order_id)
+        if step.decided:
+            self._commit()
+        elif self._waiting_ns is None:
+            self._waiting_ns = event.at_ns
+
+    def lose_tail(self) -> int:
+        """The process is gone: how many pairs went with it."""
+        lost = len(self.rows) - self._durable
+        del self.rows[self._durable:]
+        self._waiting_ns, self._fresh = None, []
+        return lost
+
+    def _commit(self) -> None:
+        self._durable, self._waiting_ns = len(self.rows), None
+        for order_id in self._fresh:
+            self.intents[order_id] = None
+        self._fresh = []
+
+
+class SimProcess:
+    """Takes events until a planned death; `restart` brings the next process to where the journal ends."""
+
+    def __init__(self, world: SimWorld, engines: EngineMaker, invariants: Invariants) -> None:
+        self._world = world
+        self._engines = engines
+        self._invariants = invariants
+        self._deaths = list(world.plan.deaths)
+        self._snapshot: tuple[int, bytes] | None = None
+        self.engine: Engine = engines.create()
+        self.journal = MemoryJournal()
+        self.trace = RunHash()
+        self.epoch = 0
+        self.latch = ""
+        self.deaths: dict[str, int] = {}
+        self._last_words: bytes | None = None
+
+    def start(self, at_ns: int) -> None:
+        """The account's next session begins at `at_ns`."""
+        self.epoch += 1
+        self._invariants.process_started(self.engine, self.journal.intents, self.epoch, at_ns)
+        self._world.schedule.inject(self._world.session(at_ns, self.epoch, self.latch, resumed=self.epoch > 1))
+
+    def take(self, event: AnyEvent) -> Death | None:
+        """Step, commit, send; the death that struck on the way, if one did."""
+        if isinstance(event, Control) and event.action in _KILLS:
+            self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
+        step = self.engine.step(event)
+        pair = (encode_event(event), encode_step(step))
+        self.trace.add(*pair)
+        death = self._death(event.at_ns, step)
+        if death is not None:
+            self._die(event, step, pair, death)
+            return death
+        self.journal.add(event, step, pair)
+        self._send(event.at_ns, step.commands)
+        self._world.schedule.wake(step.wake_ns)
+        self._invariants.seen(event, step)
+        self._unlatch(event)
+        if len(self.journal.rows) % _SNAPSHOT_EVERY == 0 and step.decided:
+            self._snapshot = (len(self.journal.rows), self.engine.snapshot())
+        return None
+
+    def missed(self, event: AnyEvent) -> None:
+        """An event nobody was there to take; a kill reaches the latch all the same (the KILL file)."""
+        if isinstance(event, Control) and event.action in _KILLS:
+            self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
+            self._invariants.latched_while_down(event)
+
+    def restart(self, at_ns: int) -> None:
+        """A new process: newest snapshot, the same steps over what follows, compared byte for byte (I7)."""
+        self.engine = self._recovered(from_snapshot=True, at_ns=at_ns)
+        if self._last_words is not None and self.engine.snapshot() != self._last_words:
+            self._invariants.breach("I7", "recovery", at_ns, "the recovered state differs from the one that died")
+        self._world.schedule.wake(None)
+        self.start(at_ns)
+
+    def prove_journal(self, at_ns: int) -> None:
+        """A fresh engine over the whole journal reaches the same state as the one at work (I7)."""
+        fresh = self._recovered(from_snapshot=False, at_ns=at_ns)
+        if fresh.snapshot() != self.engine.snapshot():
+            self._invariants.breach("I7", "replay", at_ns, "a fresh engine over the journal reaches another state")
+
+    # -------------------------------------------------------------------------------------------------- inside
+
+    def _recovered(self, *, from_snapshot: bool, at_ns: int) -> Engine:
+        begin, engine = 0, None
+        if from_snapshot and self._snapshot is not None:
+            begin, engine = self._snapshot[0], self._engines.restore(self._snapshot[1])
+        engine = engine if engine is not None else self._engines.create()
+        for number in range(begin, len(self.journal.rows)):
+            event_bytes, step_bytes = self.journal.rows[number]
+            if encode_step(engine.step(decode_event(event_bytes))) != step_bytes:
+                self._invariants.breach("I7", "steps", at_ns, f"step {number + 1} of the journal comes out differently")
+                break
+        return engine
+
+    def _send(self, at_ns: int, commands: tuple[AnyCommand, ...]) -> None:
+        for command in commands:
+            self._invariants.sending(at_ns, command)
+        self._world.schedule.handle(at_ns, commands)
+
+    def _unlatch(self, event: AnyEvent) -> None:
+        if isinstance(event, Control) and event.action is OperatorAction.RESUME and self.latch \
+                and self.engine.state.modes.mode() is not Mode.HALTED:
+            self.latch = ""
+
+    def _death(self, at_ns: int, step: Step) -> Death | None:
+        if not self._deaths or at_ns < self._deaths[0].at_ns or not step.decided:
+            return None
+        due = self._deaths[0]
+        orders = any(isinstance(command, SubmitOrder) for command in step.commands)
+        if due.wants_order and not orders and at_ns < due.at_ns + _WAITS_FOR_ORDER_NS:
+            return None
+        return self._deaths.pop(0)
+
+    def _die(self, event: AnyEvent, step: Step, pair: tuple[bytes, bytes], death: Death) -> None:
+        self.deaths[f"death_{death.place}"] = self.deaths.get(f"death_{death.place}", 0) + 1
+        self._last_words = None
+        if death.place != "before_commit":
+            self.journal.add(event, step, pair)
+            self._last_words = self.engine.snapshot()
+        sent = {"between_sends": (len(step.commands) + 1) // 2, "after_send": len(step.commands)}.get(death.place, 0)
+        self._send(event.at_ns, step.commands[:sent])
+        if death.place != "before_commit":
+            self._invariants.seen(event, step)
+            self._unlatch(event)
+        self._invariants.process_died(event.at_ns, death.place, step)
+        self.journal.lose_tail()

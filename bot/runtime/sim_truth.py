@@ -1,0 +1,105 @@
+"""What the venues know and we may not: trades that have not reached our books, orders on their way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+from bot.domain.commands import SubmitOrder
+from bot.domain.events import Fill, ForcedFill
+from bot.domain.instrument import Instrument
+from bot.domain.orders import OrderIntent
+from bot.domain.values import MONEY, ZERO, InstrumentId, OrderId, Owner, Venue
+from bot.portfolio.ledger import Ledger
+from bot.venues.simulated.account import VenueOrder
+from bot.venues.simulated.exchange import SimulatedExchange
+from bot.venues.simulated.pending import Arrival
+
+Trade = Fill | ForcedFill
+
+
+class SentOrder(msgspec.Struct):
+    """An order that left us, until we and the venue agree that it is over."""
+
+    intent: OrderIntent
+    sent_ns: int
+    booked_lots: int = 0
+    """What our books counted when last looked at; may never fall within one process's life."""
+
+
+class Truth:
+    """Reads the simulated venues' books beside ours. Nothing here is known to the bot."""
+
+    def __init__(self, exchange: SimulatedExchange) -> None:
+        self.exchange = exchange
+        self.instruments: dict[InstrumentId, Instrument] = {}
+        self.unseen: dict[tuple[Venue, str], Trade] = {}
+        """Trades at the venues that our books do not have yet."""
+        self.booked: dict[InstrumentId, Decimal] = {}
+        """Sum of the trades that our books do have, net of fees taken in the coin."""
+        self._read: dict[Venue, int] = {}
+
+    def read(self, ledger: Ledger) -> list[Trade]:
+        """Take in what the venues booked and what reached our books since; returns trades just booked by us."""
+        for venue in self.exchange.venues:
+            log = self.exchange.account(venue).log
+            for entry in log[self._read.get(venue, 0):]:
+                if isinstance(entry, Fill | ForcedFill):
+                    self.unseen[venue, entry.trade_id] = entry
+            self._read[venue] = len(log)
+        if not self.unseen:
+            return []
+        arrived = [trade for trade in self.unseen.values() if _has(ledger, trade)]
+        for trade in arrived:
+            del self.unseen[trade.venue, trade.trade_id]
+            known = self.booked.get(trade.instrument, ZERO)
+            self.booked[trade.instrument] = MONEY.add(known, self.net_base(trade))
+        return arrived
+
+    def read_anew(self, ledger: Ledger) -> None:
+        """After a death our books may have forgotten what they had."""
+        self.unseen, self.booked, self._read = {}, {}, {}
+        self.read(ledger)
+
+    def net_base(self, trade: Trade) -> Decimal:
+        """The signed base quantity a trade moved, net of a fee taken in the coin."""
+        moved = self.instruments[trade.instrument].quantity(trade.quantity_lots) * int(trade.side)
+        if isinstance(trade, Fill) and trade.fee_in_base:
+            return MONEY.subtract(moved, trade.fee)
+        return moved
+
+    def order(self, venue: Venue, order_id: OrderId) -> VenueOrder | None:
+        """The order as its venue knows it."""
+        return self.exchange.account(venue).find(order_id)
+
+    def on_its_way(self, order_id: OrderId) -> bool:
+        """Whether a create of this id can still reach its venue."""
+        return any(
+            isinstance(entry[4], Arrival) and isinstance(entry[4].request, SubmitOrder)
+            and entry[4].request.order.intent.order_id == order_id
+            for entry in self.exchange.saved().entries
+        )
+
+    def may_fill_lots(self, sent: SentOrder) -> int:
+        """How much of an order the venue could still fill."""
+        intent = sent.intent
+        order = self.order(intent.venue, intent.order_id)
+        if order is None:
+            return intent.quantity_lots if self.on_its_way(intent.order_id) else 0
+        return order.open_lots if order.order_id in self.exchange.account(intent.venue).open else 0
+
+    def unseen_base(self, orders: dict[OrderId, SentOrder], owner: Owner, leg: InstrumentId) -> Decimal:
+        """What the venue has traded for an owner's leg beyond our books (forced trades left out)."""
+        total = ZERO
+        for trade in self.unseen.values():
+            if isinstance(trade, Fill) and trade.instrument == leg:
+                sent = orders.get(trade.order_id)
+                if sent is not None and sent.intent.owner == owner:
+                    total = MONEY.add(total, self.net_base(trade))
+        return total
+
+
+def _has(ledger: Ledger, trade: Trade) -> bool:
+    book = ledger.state.books.get(trade.instrument)
+    return book is not None and trade.trade_id in book.trades

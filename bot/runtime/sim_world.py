@@ -1,0 +1,108 @@
+"""The world of one seed: a small embedded market, the exchange on it with the plan's faults, and their schedule."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from bot.domain.events import Control, FundingSettled, InstrumentsChanged, MarketEvent, SessionStarted
+from bot.domain.instrument import Instrument
+from bot.domain.values import NS_PER_S, InstrumentId, Nanos, Venue, Wallet
+from bot.engine.params import EngineParams
+from bot.runtime.calendar import JOBS, Calendar
+from bot.runtime.schedule import Schedule
+from bot.runtime.sim_plan import SimPlan
+from bot.venues.simulated.exchange import SimulatedExchange
+from bot.venues.simulated.market.listings import with_default_listings
+from bot.venues.simulated.market.params import EmbeddedParams
+from bot.venues.simulated.market.source import EmbeddedMarket
+from bot.venues.simulated.params import SimulatedParams
+
+START_NS: Final = Nanos(1_735_689_600 * NS_PER_S)
+"""2025-01-01 00:00 UTC of the market's own time."""
+CADENCE_S: Final = 60.0
+SPOT_USD: Final = Decimal(30_000)
+FUTURES_USD: Final = Decimal(20_000)
+_COINS: Final = ("BTC", "XRP")
+_VENUES_MAX: Final = 2
+_WARMUP_HOURS: Final = 21 * 24
+
+
+def small_market(params: EmbeddedParams) -> EmbeddedParams:
+    """The default market cut to two venues and two coins (eight instruments); listings of one's own are kept."""
+    if params.coins or params.venues:
+        return with_default_listings(params)
+    full = with_default_listings(params)
+    venues = tuple(
+        msgspec.structs.replace(venue, listings=tuple(row for row in venue.listings if row.coin in _COINS))
+        for venue in full.venues[:_VENUES_MAX]
+    )
+    coins = tuple(coin for coin in full.coins if coin.coin in _COINS)
+    return msgspec.structs.replace(full, coins=coins, venues=venues)
+
+
+def eager(params: EngineParams) -> EngineParams:
+    """The same engine with a strategy that trades often: faults matter only where orders are.
+
+    Entry thresholds, hold and cool-down fall; the stops on P&L, which so much trading would reach, are widened.
+    Execution, its clocks and the order limits stay as configured.
+    """
+    carry = msgspec.structs.replace(
+        params.carry, entry_buffer_bps=0.0, exit_buffer_bps=0.0, hurdle_annual=0.0, risk_premium_annual=0.0,
+        min_hold_h=0.5, cool_down_h=0.0, basis_observations_min=1, coin_share_max=0.5,
+    )
+    risk = msgspec.structs.replace(params.risk, daily_loss_stop_pct=20.0, drawdown_stop_pct=50.0)
+    return msgspec.structs.replace(params, carry=carry, risk=risk, rebalance_every_s=900, rebalance_offset_s=120)
+
+
+class SimWorld:
+    """Everything outside the process: it goes on while the process is dead."""
+
+    def __init__(self, plan: SimPlan, embedded: EmbeddedParams, simulated: SimulatedParams) -> None:
+        market_params = msgspec.structs.replace(embedded, scenarios=(*embedded.scenarios, *plan.scenarios))
+        self.plan = plan
+        self.market = EmbeddedMarket(market_params, plan.seed, plan.start_ns, plan.end_ns)
+        self._instruments: dict[InstrumentId, Instrument] = {i.id: i for i in self.market.instruments()}
+        self.exchange = SimulatedExchange(tuple(self._instruments.values()), simulated, plan.seed, faults=plan.faults)
+        warmup = self.market.funding_history(_WARMUP_HOURS)
+        self.first_ns = Nanos(min((event.at_ns for event in warmup), default=plan.start_ns) - 1)
+        self.schedule = Schedule(self.market, self.exchange, Calendar(JOBS, plan.start_ns), plan.end_ns + 1,
+                                 start_ns=self.first_ns)
+        for event in warmup:
+            self.schedule.inject(event)
+        for order in plan.orders:
+            self.schedule.inject(Control(at_ns=Nanos(order.at_ns), action=order.action, actor="simulated operator",
+                                         reason=f"planned {order.action.value}"))
+        for venue in self.venues:
+            self.exchange.deposit(START_NS, venue, Wallet.SPOT, SPOT_USD, f"capital-{venue}-spot")
+            self.exchange.deposit(START_NS, venue, Wallet.FUTURES, FUTURES_USD, f"capital-{venue}-futures")
+
+    @property
+    def venues(self) -> tuple[Venue, ...]:
+        """All venues, in the order of their listing."""
+        return tuple(dict.fromkeys(instrument.venue for instrument in self._instruments.values()))
+
+    def session(self, at_ns: int, epoch: int, latch: str, resumed: bool) -> SessionStarted:
+        """A process takes over the account, under the instruments' rules of now."""
+        return SessionStarted(
+            at_ns=Nanos(at_ns), epoch=epoch, build="simulated", config_hash="simulated", account="sim", kind="sim",
+            instruments=tuple(self._instruments.values()), latch=latch, resumed=resumed, cadence_s=CADENCE_S,
+            trade_from_ns=Nanos(0) if resumed else Nanos(self.plan.start_ns),
+        )
+
+    def went_by(self, event: MarketEvent) -> None:
+        """Rules that changed hold for every later session."""
+        if isinstance(event, InstrumentsChanged):
+            for instrument in event.instruments:
+                self._instruments[instrument.id] = instrument
+
+    def down(self, venue: Venue, at_ns: int) -> bool:
+        """Whether the venue cannot be reached at this instant."""
+        return any(d.venue == venue and d.start_ns <= at_ns < d.end_ns for d in self.plan.faults.downs)
+
+
+def missed_rates(missed: list[FundingSettled], at_ns: int) -> list[FundingSettled]:
+    """Rates settled while nobody listened, as a start reads them from the venues' public history."""
+    return [msgspec.structs.replace(event, at_ns=Nanos(at_ns)) for event in missed]
