@@ -37,17 +37,19 @@ def run_backtest(settings: Settings, options: BacktestOptions) -> RunReport:
     return report_of(settings, world, engine, recorder, watch, kind="backtest")
 
 
-def schedule_of(world: World, start_ns: int | None = None) -> Schedule:
-    """The schedule of a world from its beginning (or from `start_ns`), its warm-up handed in."""
-    begin = world.first_ns if start_ns is None else start_ns
+def schedule_of(world: World) -> Schedule:
+    """The schedule of a world from its beginning, its warm-up handed in."""
+    schedule = schedule_from(world, world.first_ns, Calendar(JOBS, world.start_ns - 1))
+    for event in world.warmup:
+        schedule.inject(event)
+    return schedule
+
+
+def schedule_from(world: World, begin_ns: int, calendar: Calendar, observed_ns: int = -1) -> Schedule:
+    """The schedule of a world that stands at `begin_ns`; up to `observed_ns` its exchange knows the market already."""
     # what is known at the last instant (closes, settlements, the day's end) still counts
     end_ns = world.end_ns + 1 if world.end_ns is not None else 1 << 62
-    calendar = Calendar(JOBS, world.start_ns - 1 if start_ns is None else start_ns)
-    schedule = Schedule(world.market, world.exchange, calendar, end_ns, start_ns=begin)
-    if start_ns is None:
-        for event in world.warmup:
-            schedule.inject(event)
-    return schedule
+    return Schedule(world.market, world.exchange, calendar, end_ns, start_ns=begin_ns, observed_ns=observed_ns)
 
 
 def drive(engine: Engine, schedule: Schedule, world: World, observer: RunObserver, screen: Screen | None) -> None:

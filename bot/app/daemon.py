@@ -9,13 +9,12 @@ import sys
 
 import msgspec
 
-from bot.app.backtests import schedule_of
 from bot.app.engines import Engines, build_id, decision_hash, session_started
 from bot.app.outcomes import report_of
-from bot.app.worlds import DEMO_START_NS, World, books_at, capital_of, catch_up, demo_world, deposit, history_world
+from bot.app.resumption import resumed_schedule
+from bot.app.worlds import DEMO_START_NS, World, capital_of, demo_world, deposit, history_world
 from bot.control.server import ControlServer
 from bot.domain.errors import Fatal
-from bot.domain.values import Nanos
 from bot.engine.engine import Engine
 from bot.options import RunOptions
 from bot.research.run_recorder import RunRecorder
@@ -33,6 +32,7 @@ from bot.storage.kill_latch import KillLatch
 from bot.storage.snapshot import SnapshotStore
 from bot.telemetry.alerts import AlertRunner
 from bot.telemetry.log import configure_logging
+from bot.venues.simulated.books_file import BooksFile
 
 SHOW_EVERY_S = 0.5
 
@@ -69,6 +69,8 @@ class _Run:
         self.watch = Stopwatch()
         self.engines = Engines(settings.engine)
         self.recorder = RunRecorder()
+        self.funded = False
+        """The exchange's books hold the account, even if a first start died before it had a record of its own."""
 
     def go(self) -> int:
         """Open, run, close, report."""
@@ -91,7 +93,8 @@ class _Run:
     def _world(self, recovered: Recovered) -> World:
         """The world of a fresh account, or the one that goes on where the journal ends."""
         options, resume_ns = self.options, recovered.last_at_ns if recovered.resumed else None
-        books = books_at(self.place.venue)
+        books = BooksFile(self.place.venue)
+        self.funded = books.holds_account
         if options.feed == "replay":
             return history_world(self.settings, options.scope, books=books, resume_ns=resume_ns)
         end_ns = None
@@ -103,21 +106,17 @@ class _Run:
         settings, place = self.settings, self.place
         latch = KillLatch(*place.kill_places)
         latch.reserve()
-        if recovered.resumed:
-            begin_ns = recovered.last_at_ns
-            answers = catch_up(world, begin_ns)
-            schedule = schedule_of(world, begin_ns)
-        else:
+        if not self.funded:
             deposit(world, settings, capital_of(settings, self.options.capital_usd))
             world.exchange.commit()
-            begin_ns, answers, schedule = world.first_ns, [], schedule_of(world)
-        doubts = (recovered.reduce_only,) if recovered.reduce_only else ()
+        schedule, answers = resumed_schedule(world, recovered)
         schedule.inject(session_started(
-            settings, world, at_ns=begin_ns, epoch=recovered.epoch, account=place.account, kind=place.kind,
-            resumed=recovered.resumed, latch=latch.found(), doubts=doubts,
+            settings, world, at_ns=schedule.now_ns, epoch=recovered.epoch, account=place.account, kind=place.kind,
+            resumed=recovered.resumed, latch=latch.found(),
+            doubts=(recovered.reduce_only,) if recovered.reduce_only else (),
         ))
         for answer in answers:
-            schedule.inject(msgspec.structs.replace(answer, at_ns=Nanos(begin_ns)))
+            schedule.inject(answer)
         session = Session(epoch=recovered.epoch, build=build_id(), config_hash=decision_hash(settings))
         speed = self.options.speed
         if speed is None:
@@ -127,6 +126,7 @@ class _Run:
         return Daemon(
             engine, schedule, journal, SnapshotStore(place.snapshots), latch, session, runtime, clock=self.clock,
             alerts=AlertRunner(settings.account.alert_command), observer=observer, crash=_crash_points(),
+            paced_from_ns=world.start_ns,
         )
 
     def _helpers(self) -> Helpers:

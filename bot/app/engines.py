@@ -45,5 +45,5 @@ def session_started(
     return SessionStarted(
         at_ns=Nanos(at_ns), epoch=epoch, build=build_id(), config_hash=decision_hash(settings), account=account,
         kind=kind, instruments=world.instruments, latch=latch, resumed=resumed, cadence_s=world.cadence_s,
-        trade_from_ns=Nanos(0) if resumed else world.start_ns, doubts=doubts,
+        trade_from_ns=Nanos(0) if resumed and at_ns >= world.start_ns else world.start_ns, doubts=doubts,
     )

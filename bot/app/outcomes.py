@@ -25,7 +25,7 @@ def report_of(
     parts = ledger.attribution()
     change = MONEY.subtract(world.exchange.equity_usd(), ledger.state.flows_usd)
     outcome = RunOutcome(
-        start_ns=world.start_ns, end_ns=max(engine.state.now_ns, world.start_ns + 1),
+        start_ns=world.start_ns, end_ns=max(_end_ns(world, engine), world.start_ns + 1),
         start_equity_usd=f"{ledger.state.flows_usd:f}", end_equity_usd=f"{ledger.equity_usd():f}",
         attribution=AttributionView(
             price=f"{parts.price:f}", basis=f"{parts.basis:f}", funding=f"{parts.funding:f}", fees=f"{parts.fees:f}",
@@ -40,3 +40,9 @@ def report_of(
     )
     rows: list[Any] = list(world.coverage)
     return build_report(recorder, identity, outcome, rows)
+
+
+def _end_ns(world: World, engine: Engine) -> int:
+    """Where the period ends: the last answers come a little later and belong to it."""
+    now_ns = engine.state.now_ns
+    return now_ns if world.end_ns is None else min(now_ns, world.end_ns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from bot.domain.errors import ConfigRefused
-from bot.domain.events import MarketEvent
+from bot.domain.events import EVENT_RANK, MarketEvent
 from bot.domain.instrument import Instrument
 from bot.domain.ports import MarketSource
 from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos, Venue, Wallet
@@ -35,7 +35,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     exchange: SimulatedExchange
     instruments: tuple[Instrument, ...]
     warmup: tuple[MarketEvent, ...]
-    """Events before `start_ns` that warm the forecasts."""
+    """Events before `start_ns` that warm the forecasts, in the order of the schedule."""
     start_ns: Nanos
     """Trading begins here."""
     end_ns: Nanos | None
@@ -51,26 +51,25 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def demo_world(settings: Settings, *, end_ns: int | None, books: BooksFile | None, resume_ns: int | None) -> World:
-    """The embedded market and its exchange; with `resume_ns` the exchange comes back from its own books."""
+    """The embedded market and its exchange.
+
+    Where the books hold an account the exchange comes back from them, and the market from the earlier of its clock and
+    `resume_ns`, the instant at which the bot's own record ends (None: it has none).
+    """
     from bot.venues.simulated.market.source import EmbeddedMarket
 
     seed = settings.embedded.seed
     embedded = settings.embedded
     scoped = _known_listings(settings)
-    if resume_ns is None:
-        market = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns)
-        instruments = _of(scoped, market.instruments())
-        exchange = SimulatedExchange(instruments, settings.simulated, settings.engine.seed, books)
-        warmup: tuple[MarketEvent, ...] = tuple(market.funding_history())
-    else:
-        if books is None:
-            raise ValueError("resuming needs the exchange's books")
-        instruments = _of(scoped, EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns).instruments())
-        exchange = SimulatedExchange.reopen(books, instruments, settings.simulated, settings.engine.seed)
-        market = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns, resume_ns=max(exchange.now_ns, DEMO_START_NS))
-        warmup = ()
+    at_start = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns)
+    instruments = _of(scoped, at_start.instruments())
+    begin_ns = max(_standing_ns(books, resume_ns), DEMO_START_NS)
+    market = at_start
+    if begin_ns > DEMO_START_NS:
+        market = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns, resume_ns=begin_ns)
     return World(
-        market=market, exchange=exchange, instruments=instruments, warmup=warmup, start_ns=Nanos(DEMO_START_NS),
+        market=market, exchange=_exchange(settings, instruments, books), instruments=instruments,
+        warmup=in_order(at_start.funding_history()), start_ns=Nanos(DEMO_START_NS),
         end_ns=Nanos(end_ns) if end_ns is not None else None, cadence_s=DEMO_CADENCE_S,
         coverage=({"series": "embedded market", "seed": seed, "pct": 100.0},),
         data_hash=f"embedded-{seed}", fill_model="taker fills on the displayed ladder; 1 s ticks around our orders",
@@ -93,45 +92,37 @@ def history_world(settings: Settings, scope: Scope, *, books: BooksFile | None, 
         raise ConfigRefused("history needs --from and --to (UTC dates; the end is left out)")
     venues = scope.venues or settings.account.venues or DEFAULT_VENUES
     coins = scope.symbols or settings.account.coins or DEFAULT_COINS
-    from_ns = scope.from_ns if resume_ns is None else resume_ns - resume_ns % NS_PER_DAY
+    standing_ns = _standing_ns(books, resume_ns)
+    from_ns = max(scope.from_ns, standing_ns - standing_ns % NS_PER_DAY)
     feed = open_history(scope.data, venues, coins, from_ns, scope.to_ns, load_table())
     instruments = feed.instruments(from_ns)
     cadence_s = float(feed.cadence_s)
-    if resume_ns is None:
-        exchange = SimulatedExchange(instruments, settings.simulated, settings.engine.seed, books)
-    elif books is None:
-        raise ValueError("resuming needs the exchange's books")
-    else:
-        exchange = SimulatedExchange.reopen(books, instruments, settings.simulated, settings.engine.seed)
     return World(
-        market=WithReferenceRate(feed, "tbill_3m_usd", feed.hurdle_annual, from_ns), exchange=exchange,
-        instruments=instruments, warmup=feed.warmup() if resume_ns is None else (), start_ns=Nanos(scope.from_ns),
+        market=WithReferenceRate(feed, "tbill_3m_usd", feed.hurdle_annual, from_ns),
+        exchange=_exchange(settings, instruments, books), instruments=instruments,
+        warmup=in_order(feed.warmup()) if from_ns == scope.from_ns else (), start_ns=Nanos(scope.from_ns),
         end_ns=Nanos(scope.to_ns), cadence_s=cadence_s, coverage=tuple(feed.coverage()), data_hash=feed.data_hash,
         fill_model=f"all taker, on the open of bars of up to {cadence_s / 3600:g} h with the stated spread and depth",
     )
 
 
-def catch_up(world: World, to_ns: int) -> list[Any]:
-    """Bring a reopened exchange to where the bot's journal ends: the market goes by, what was under way arrives.
+def in_order(events: Iterable[MarketEvent]) -> tuple[MarketEvent, ...]:
+    """Events in the order in which the schedule gives what is handed in."""
+    return tuple(sorted(events, key=lambda event: (event.at_ns, EVENT_RANK[type(event)], getattr(event, "venue", ""))))
 
-    Returns:
-        Answers of the exchange on the way, to be given to the engine (again: it knows which it has had).
-    """
-    answers: list[Any] = []
-    clock_ns = world.exchange.now_ns
-    while True:
-        market_due, exchange_due = world.market.next_due(), world.exchange.next_due()
-        dues = [due for due in (market_due, exchange_due) if due is not None and due[0] <= to_ns]
-        if not dues:
-            return answers
-        if market_due is not None and market_due == min(dues):
-            event = world.market.pop()
-            if event.at_ns > clock_ns:
-                world.exchange.observe(event)
-        else:
-            answer = world.exchange.pop()
-            if answer is not None:
-                answers.append(answer)
+
+def _standing_ns(books: BooksFile | None, resume_ns: int | None) -> int:
+    """Just before the earlier of the ends of both records; 0: nothing has happened yet."""
+    if resume_ns is None or books is None or not books.holds_account:
+        return 0
+    return max(min(books.read().now_ns, resume_ns) - 1, 0)
+
+
+def _exchange(settings: Settings, instruments: tuple[Instrument, ...], books: BooksFile | None) -> SimulatedExchange:
+    """The exchange as its books have it; a new one where they hold nothing."""
+    if books is not None and books.holds_account:
+        return SimulatedExchange.reopen(books, instruments, settings.simulated, settings.engine.seed)
+    return SimulatedExchange(instruments, settings.simulated, settings.engine.seed, books)
 
 
 def deposit(world: World, settings: Settings, capital_usd: Decimal) -> None:

@@ -137,7 +137,7 @@ def on_report(turn: Turn, event: AccountReport) -> None:
 
 
 def _compare_orders(turn: Turn, event: AccountReport) -> None:
-    findings = compare_open_orders(event, turn.state.orders, 2 * NS_PER_S)
+    findings = compare_open_orders(event, turn.state.orders, turn.state.live_orders, 2 * NS_PER_S)
     for order_id in findings.forgotten:
         turn.alert("forgotten_order", f"{event.venue}: our order {order_id} is open and unknown here: cancelling")
         any_instrument = next(iter(turn.state.market.instruments))

@@ -28,7 +28,9 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         turn.state.venues.setdefault(instrument.venue, VenueState(venue=instrument.venue))
     turn.state.modes.lift("stopping")
     turn.state.modes.lift("storage")
-    if event.latch:
+    # a latch that we do not know of was set while nobody ran, or the process died before the kill was committed
+    kill_missed = bool(event.latch) and "kill" not in turn.state.modes.halted
+    if event.latch and not (kill_missed and session.trading):
         turn.state.modes.halt(turn.reason("kill", event.latch, "operator: resume"))
     if event.doubts:
         turn.state.modes.reduce(turn.reason("doubts", "; ".join(event.doubts)[:300], "reconciliation, then resume"))
@@ -45,8 +47,21 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         account_desk.distrust(turn, venue, "start")
     if session.trading:
         begin_trading(turn)
+        if kill_missed:
+            _carry_out_latch(turn, event)
     else:
         turn.state.next_rebalance_ns = None
+
+
+def _carry_out_latch(turn: Turn, event: SessionStarted) -> None:
+    """The kill that stands in the latch alone; one without `hold` at its beginning ends flat."""
+    hold = event.latch.startswith(OperatorAction.KILL_HOLD.value)
+    action = OperatorAction.KILL_HOLD if hold else OperatorAction.KILL
+    order = Control(event.at_ns, action, "latch", event.latch)
+    if hold:
+        _kill_hold(turn, order)
+    else:
+        _kill(turn, order)
 
 
 def begin_trading(turn: Turn) -> None:

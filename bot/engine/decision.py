@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from decimal import Decimal
 
-from bot.domain.commands import Transfer
+import msgspec
+
 from bot.domain.instrument import Instrument
-from bot.domain.values import NS_PER_S, Coin, InstrumentId, Nanos, Owner, Side, Venue, Wallet
+from bot.domain.values import NS_PER_S, Coin, InstrumentId, Nanos, Owner, Side
 from bot.engine import margin_desk, pairs_desk
-from bot.engine.exposure import data_age_s_max, futures_equity_usd
+from bot.engine.exposure import data_age_s_max
+from bot.engine.purse import Purse
 from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.turn import Turn
 from bot.execution.rounding import floor_joint, joint_step, smallest_joint_notional
@@ -17,15 +19,13 @@ from bot.market.basis import BasisTracker
 from bot.market.costs import LegCosts, PairCosts, leg_costs, pair_costs
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk.modes import Mode
-from bot.strategy.allocation import Allocation, Book, Target, allocate, notional_for_capital, wallet_shares
+from bot.strategy.allocation import Allocation, Book, Target, allocate, notional_for_capital
 from bot.strategy.carry import judge
 from bot.strategy.verdict import Action, Candidate, Held, PairInputs, PairKind, Verdict
 
 BARS_FROM_S = 300.0
 """A feed this slow is bars: decisions stand only at a bar edge that both legs share."""
 EDGE_SLACK_S = 60.0
-SPOT_ROOM = Decimal("1.005")
-"""Spot cash kept per unit of notional to be bought: price bound and fees."""
 _CENT = Decimal("0.01")
 
 
@@ -63,7 +63,9 @@ class _Judging:
         self.off_edge: set[str] = set()
         self._mids: dict[InstrumentId, float] = {}
         self._bases: dict[Coin, float] = {}
-        self._legs: dict[tuple[InstrumentId, Side], LegCosts | None] = {}
+        self._legs: dict[tuple[InstrumentId, Side, int], LegCosts | None] = {}
+        self.depth_usd: dict[str, float] = {}
+        """Notional that the visible depth allows, by candidate key."""
 
     def verdict(self, candidate: Candidate) -> Verdict:
         """What a candidate is worth now."""
@@ -119,21 +121,29 @@ class _Judging:
 
     def _costs(self, candidate: Candidate, price: float) -> PairCosts | None:
         """The four fills at the size a coin's cap would allow."""
+        carry = self.turn.params.carry
         base = self._bases.get(candidate.coin)
         if base is None:
-            carry = self.turn.params.carry
             wanted = notional_for_capital(self.equity_usd * carry.coin_share_max, carry.capital_per_notional(1))
             base = self._bases[candidate.coin] = max(wanted, 0.0) / price
+        visible = min(self._depth(candidate.long_leg), self._depth(candidate.short_leg)) / carry.depth_multiple_min
+        self.depth_usd[candidate.key] = visible * price
+        base = max(min(base, visible), carry.pair_share_min * self.equity_usd / price)
         long = self._leg(candidate.long_leg, Side.BUY, base)
         short = self._leg(candidate.short_leg, Side.SELL, base)
         return pair_costs(long, short) if long is not None and short is not None else None
 
+    def _depth(self, leg: InstrumentId) -> float:
+        """Base quantity visible within 50 bp on the thinner side."""
+        quote = self.turn.state.market.quotes[leg][1]
+        lots = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots)
+        return lots * float(self.turn.instrument(leg).lot_size)
+
     def _leg(self, leg: InstrumentId, side: Side, base: float) -> LegCosts | None:
-        key = (leg, side)
+        instrument = self.turn.instrument(leg)
+        key = (leg, side, int(base / float(instrument.lot_size)))
         if key not in self._legs:
-            instrument = self.turn.instrument(leg)
-            quote = self.turn.state.market.quotes[leg][1]
-            self._legs[key] = leg_costs(instrument, quote, side, int(base / float(instrument.lot_size)))
+            self._legs[key] = leg_costs(instrument, self.turn.state.market.quotes[leg][1], side, key[2])
         return self._legs[key]
 
     def held_usd(self, pair: Pair) -> float:
@@ -155,7 +165,8 @@ class _Judging:
                     smallest[verdict.candidate.key] = float(
                         smallest_joint_notional(mid, *_rules(turn, verdict.candidate)))
         held = {key: self.held_usd(pair) for key, pair in self.held.items()}
-        return Book(equity_usd=self.equity_usd, venue_equity_usd=venues, held_usd=held, smallest_usd=smallest)
+        return Book(equity_usd=self.equity_usd, venue_equity_usd=venues, held_usd=held, smallest_usd=smallest,
+                    largest_usd=self.depth_usd)
 
 
 def basis_tracker(turn: Turn, candidate: Candidate) -> BasisTracker:
@@ -235,16 +246,36 @@ def _size(turn: Turn, target: Target, actions: list[str]) -> Decimal | None:
 
 
 def _grow(turn: Turn, growing: list[tuple[Target, Pair | None, Decimal]], actions: list[str]) -> None:
-    if not growing:
-        return
-    transfers = _fund(turn, growing)
+    """Begin what can be paid for: a size that its venues' cash does not cover on both legs is cut, or left."""
+    purse = Purse(turn)
+    begun: list[tuple[Target, Pair | None, Decimal]] = []
     for target, pair, size in growing:
+        held = _held(turn, pair) if pair is not None else Decimal(0)
+        mid = turn.state.market.mid(target.candidate.long_leg)
+        if mid is None:
+            continue
+        share = purse.affordable_share(target.candidate, float((size - held) * mid))
+        if share < 1.0:
+            cut = msgspec.structs.replace(target, notional_usd=float((held + (size - held) * Decimal(repr(share))) * mid))
+            smaller = _size(turn, cut, actions)
+            if smaller is None or (smaller - held) * mid < _least_usd(turn):
+                actions.append(f"pass {target.candidate.key}: funds")
+                continue
+            target, size = cut, smaller
+        purse.take(target.candidate, float((size - held) * mid))
+        begun.append((target, pair, size))
+    transfers = purse.settle()
+    for target, pair, size in begun:
         grown = pair if pair is not None else _new_pair(turn, target, size)
-        waits = tuple(transfers[v] for v in dict.fromkeys((target.candidate.long_venue, target.candidate.short_venue))
-                      if v in transfers)
-        grown.waiting_transfers = waits
+        venues = dict.fromkeys((target.candidate.long_venue, target.candidate.short_venue))
+        grown.waiting_transfers = tuple(transfers[venue] for venue in venues if venue in transfers)
         pairs_desk.begin(turn, grown, size, "open" if pair is None else "resize", target.reason)
         actions.append(f"{'open' if pair is None else 'grow'} {target.candidate.key} to {size:f}: {target.reason}")
+
+
+def _least_usd(turn: Turn) -> Decimal:
+    """The smallest change of a pair worth its orders."""
+    return Decimal(repr(turn.params.carry.pair_share_min)) * turn.ledger.equity_usd()
 
 
 def _new_pair(turn: Turn, target: Target, size: Decimal) -> Pair:
@@ -263,41 +294,6 @@ def _new_pair(turn: Turn, target: Target, size: Decimal) -> Pair:
 
 def _forecast_usd(turn: Turn, target: Target) -> float:
     return turn.forecasts[target.candidate.key] * target.notional_usd
-
-
-def _fund(turn: Turn, growing: list[tuple[Target, Pair | None, Decimal]]) -> dict[Venue, str]:
-    """Move cash between a venue's two wallets so that each leg finds its own; the pair waits until it has arrived."""
-    spot_need: dict[Venue, float] = {}
-    futures_need: dict[Venue, float] = {}
-    for target, pair, size in growing:
-        price = float(turn.state.market.mid(target.candidate.long_leg) or 0)
-        added = float(size - (_held(turn, pair) if pair is not None else 0)) * price
-        for venue, spot, futures in wallet_shares(target.candidate, turn.params.carry):
-            spot_need[venue] = spot_need.get(venue, 0.0) + added * spot * float(SPOT_ROOM)
-            futures_need[venue] = futures_need.get(venue, 0.0) + added * futures
-    moved: dict[Venue, str] = {}
-    for venue, need in spot_need.items():
-        amount = _shift_usd(turn, venue, need, futures_need[venue])
-        cents = Decimal(repr(abs(amount))).quantize(_CENT, rounding="ROUND_DOWN")
-        if cents < 1:
-            continue
-        wallets = (Wallet.SPOT, Wallet.FUTURES) if amount > 0 else (Wallet.FUTURES, Wallet.SPOT)
-        moved[venue] = turn.new_transfer_id()
-        turn.transfer(Transfer(moved[venue], venue, wallets[0], venue, wallets[1], cents), "funding a pair")
-    return moved
-
-
-def _shift_usd(turn: Turn, venue: Venue, spot_need: float, futures_need: float) -> float:
-    """Cash to move from spot to futures (positive) or back (negative) before pairs are built at a venue."""
-    spot = float(turn.ledger.wallets(venue).spot_usd)
-    pool = margin_desk.pool_of(turn, venue)
-    bound = pool.notional_usd * (1.0 / turn.params.carry.leverage + turn.params.carry.reserve_rho)
-    free = min(futures_equity_usd(turn, venue) - bound, float(turn.ledger.wallets(venue).futures_usd))
-    if spot < spot_need:
-        return -min(spot_need - spot, max(free - futures_need, 0.0))
-    if free < futures_need:
-        return min(futures_need - free, spot - spot_need)
-    return 0.0
 
 
 # --------------------------------------------------------------------------------------------------- record

@@ -173,6 +173,8 @@ def on_fill(turn: Turn, fill: Fill) -> None:
     if not order.live and order.filled_lots + fill.quantity_lots > (order.closed_filled_lots or 0):
         turn.alert("late_fill", f"{fill.instrument}: order {fill.order_id} filled after it was {order.state.value}")
     order_states.on_fill(order, fill.quantity_lots, fill.at_ns)
+    if (pair := turn.state.pairs.get(owner)) is not None:
+        pair.fruitless = 0
     if order.filled_lots > order.intent.quantity_lots:
         turn.alert("overfill", f"{fill.instrument}: order {fill.order_id} filled {order.filled_lots} lots of "
                                f"{order.intent.quantity_lots}", page=True)

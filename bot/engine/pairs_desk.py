@@ -27,7 +27,7 @@ def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, 
     parent_id = f"{pair.pair_id}/{kind}-{turn.now_ns // NS_PER_S}"
     params = turn.params.execution
     slices: tuple[Slice, ...]
-    if urgent or target_base == 0 and held == 0:
+    if urgent or (target_base == 0 and held == 0):
         slices = (Slice(due_ns=turn.now_ns, cumulative_base=target_base),)
     else:
         slices = plan_slices(

@@ -145,9 +145,13 @@ def doubt(order: Order, at_ns: Nanos, params: ExecutionParams) -> None:
 
 
 def queried(order: Order, at_ns: Nanos, params: ExecutionParams) -> None:
-    """A query has just been sent: plan the next, in case this one brings no proof."""
+    """A query has just been sent: plan the next, in case this one brings no proof.
+
+    Backing off never passes the instant from which absence can be proven: a pair may be waiting for that proof.
+    """
     order.query_delay_ns = min(order.query_delay_ns * 2, int(params.unknown_query_max_s * NS_PER_S))
-    order.next_query_ns = Nanos(at_ns + order.query_delay_ns)
+    next_ns, provable_ns = at_ns + order.query_delay_ns, order.sent_ns + int(params.absence_after_s * NS_PER_S)
+    order.next_query_ns = Nanos(provable_ns if at_ns < provable_ns < next_ns else next_ns)
 
 
 def _close(order: Order, at_ns: Nanos, state: OrderState, filled_lots: int, params: ExecutionParams) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.domain.instrument import Instrument
-from bot.domain.values import ZERO, Side
+from bot.domain.values import NS_PER_S, ZERO, Side
 from bot.execution.pair_moves import LegSituation
+from bot.execution.params import ExecutionParams
 from bot.execution.rounding import gross_up_lots, price_ticks_with_collar
 from bot.portfolio.pairs import Pair
 
@@ -79,3 +80,9 @@ def _touch_usd(leg: LegSituation) -> Decimal:
         return ZERO
     lots = min(leg.quote.bid_lots, leg.quote.ask_lots)
     return leg.instrument.quantity(lots) * leg.instrument.price(leg.quote.bid_ticks)
+
+
+def pause_ns(pair: Pair, pause_s: float, params: ExecutionParams) -> int:
+    """How long to wait before the next try: twice as long after each that filled nothing (a book does not refill)."""
+    longest_s = max(pause_s, params.retry_max_s)
+    return int(min(pause_s * 2 ** min(pair.fruitless, 16), longest_s) * NS_PER_S)

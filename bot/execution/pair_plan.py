@@ -13,6 +13,7 @@ from bot.execution.pair_orders import (
     limit_ticks,
     opening_lots,
     opening_side,
+    pause_ns,
     reducing_ticks,
     tradable,
 )
@@ -88,10 +89,11 @@ def _work_slice(
     order = _slice_order(parent, pair, parent.slices[index].cumulative_base, long, short, params)
     parent.next_slice = max(parent.next_slice, index + 1)
     pause_s = params.retry_s if parent.urgent else params.slice_s * (1 - params.time_jitter)
-    pair.next_try_ns = Nanos(now_ns + int(pause_s * NS_PER_S))
+    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, pause_s, params))
     moves.wake(pair.next_try_ns)
     if order is not None:
         pair.tries = 0
+        pair.fruitless += 1
         moves.orders.append(order)
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, Nanos
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
-from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side, reducing_ticks, tradable
+from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side, pause_ns, reducing_ticks, tradable
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import Pair, PairState
 
@@ -33,6 +33,8 @@ def restore(
         and pair.tries <= params.cross_tries_max
         and (allowed.opens or allowed.opens_after_reconciliation)
     )
+    if age_ns >= int(params.unwind_after_s * NS_PER_S):
+        _begin_unwinding(pair, moves)  # whatever is out or paused meanwhile (I3)
     if longer.working_lots or shorter.working_lots or longer.resting or shorter.resting:
         moves.cancels.extend((leg.instrument.id, order) for leg in (long, short) for order in leg.resting)
         return
@@ -49,7 +51,7 @@ def restore(
     elif may_hedge:
         moves.wake(now_ns + int(params.retry_s * NS_PER_S))
         return
-    if age_ns >= int(params.unwind_after_s * NS_PER_S) or not allowed.opens or pair.parent is None:
+    if not allowed.opens or pair.parent is None:
         _begin_unwinding(pair, moves)
     order = _trim(pair, longer, abs(gap), age_ns, params)
     if order is not None:
@@ -60,7 +62,8 @@ def restore(
 
 def _tried(pair: Pair, now_ns: Nanos, params: ExecutionParams, moves: Moves, order: WantedOrder) -> None:
     pair.tries += 1
-    pair.next_try_ns = Nanos(now_ns + int(params.retry_s * NS_PER_S))
+    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, params.retry_s, params))
+    pair.fruitless += 1
     moves.orders.append(order)
     moves.wake(pair.next_try_ns)
 

@@ -38,6 +38,8 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """R9: page the operator, and go on."""
     retry_s: float = 1.0
     """Pause between two tries of a hedge or trim."""
+    retry_max_s: float = 60.0
+    """The pause doubles with every try that fills nothing, up to this."""
     parent_deadline_s: float = 1200.0
     """A parent that is not done by then is finished at the size it has."""
     settlement_quiet_s: float = 60.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -59,8 +60,10 @@ def _compare(found: list[Difference], theirs: dict[str, Decimal], ours: dict[str
             found.append(Difference(f"{what} {name}", f"{a:f}", f"{b:f}"))
 
 
-def compare_open_orders(report: AccountReport, orders: dict[OrderId, Order], grace_ns: int) -> OpenOrderFindings:
-    """Sort the venue's open orders into ours, forgotten and foreign; name ours that it does not show.
+def compare_open_orders(
+    report: AccountReport, orders: dict[OrderId, Order], live: Iterable[OrderId], grace_ns: int
+) -> OpenOrderFindings:
+    """Sort the venue's open orders into ours, forgotten and foreign; name the `live` ones that it does not show.
 
     An order younger than `grace_ns` when the report was taken may be missing from it in good order.
     """
@@ -68,8 +71,8 @@ def compare_open_orders(report: AccountReport, orders: dict[OrderId, Order], gra
     forgotten = tuple(o for o in report.open_orders if is_ours(o) and (o not in orders or not orders[o].live))
     foreign = tuple(o for o in report.open_orders if not is_ours(o))
     missing = tuple(
-        order_id for order_id, order in orders.items()
-        if order.live and order.intent.venue == report.venue and order.state is OrderState.OPEN
+        order_id for order_id in live
+        if (order := orders[order_id]).live and order.intent.venue == report.venue and order.state is OrderState.OPEN
         and order_id not in listed and report.taken_ns - order.sent_ns > grace_ns
     )
     return OpenOrderFindings(forgotten=forgotten, foreign=foreign, missing=missing)

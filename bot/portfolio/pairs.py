@@ -74,6 +74,8 @@ class Pair(msgspec.Struct):
     tries: int = 0
     """Crossing tries of the running hedge or trim."""
     next_try_ns: Nanos = Nanos(0)
+    fruitless: int = 0
+    """Orders in a row that filled nothing: each waits longer than the one before."""
     paged_ns: Nanos | None = None
     exit_reason: str = ""
     peak_base: Decimal = Decimal(0)

@@ -82,8 +82,7 @@ class OrderInvariants:
 
     def _shape(self, at_ns: int, intent: OrderIntent) -> None:
         rules = self._truth.instruments[intent.instrument]
-        whole = isinstance(intent.quantity_lots, int) and isinstance(intent.limit_price_ticks, int)
-        if not whole or intent.quantity_lots <= 0 or intent.limit_price_ticks <= 0:
+        if intent.quantity_lots <= 0 or intent.limit_price_ticks <= 0:
             self._say("I11", intent, at_ns, f"{intent.quantity_lots} lots at {intent.limit_price_ticks} ticks")
             return
         if intent.reduces_owner and rules.is_perp:

@@ -37,10 +37,17 @@ class RareStates:
 
     def __init__(self) -> None:
         self.counts = dict.fromkeys(NAMES, 0)
+        self._holding: dict[str, bool] = {}
 
     def note(self, name: str) -> None:
         """Reached once more."""
         self.counts[name] += 1
+
+    def holds(self, name: str, reached: bool) -> None:
+        """A state that lasts: counted when it begins."""
+        if reached and not self._holding.get(name, False):
+            self.note(name)
+        self._holding[name] = reached
 
     def before(self, event: AnyEvent, engine: Engine) -> None:
         """What can only be seen before the engine answers."""
@@ -48,6 +55,9 @@ class RareStates:
             book = engine.state.ledger.books.get(event.instrument)
             if book is not None and event.trade_id in book.trades:
                 self.note("duplicate_fill_seen")
+            order = engine.state.orders.get(event.order_id)
+            if order is not None and order.state is OrderState.SETTLING:
+                self.note("order_settling")
 
     def after(self, event: AnyEvent, step: Step, engine: Engine) -> None:
         """What an event and its step show."""
@@ -82,8 +92,6 @@ class RareStates:
             return
         if order.live and order.filled_lots < order.intent.quantity_lots:
             self.note("partial_fill")
-        if order.state is OrderState.SETTLING:
-            self.note("order_settling")
         pair = engine.state.pairs.get(order.intent.owner)
         if pair is not None and pair.state is PairState.UNWINDING and not order.live and pair.opened_ns is not None:
             self.note("late_fill_reopened_pair")

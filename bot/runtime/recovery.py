@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from bot.domain.errors import BotError, Fatal
-from bot.domain.events import SessionStarted
+from bot.domain.events import CalendarFired, MarketEvent, SessionStarted
 from bot.runtime.ports import EngineFactory, FoldingEngine, SteppingEngine
 from bot.storage.journal import Journal
 from bot.storage.journal_codec import decode_event, decode_step, encode_step
@@ -39,6 +39,10 @@ class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """Steps that came out differently (counting stops at the first)."""
     reduce_only: str
     """Why the bot must start REDUCE_ONLY; empty if it need not."""
+    market_here: int
+    """How many market events of the instant `last_at_ns` are on record; its others were lost and are given again."""
+    calendar_here: bool
+    """Whether that instant's calendar jobs are on record."""
 
     @property
     def resumed(self) -> bool:
@@ -77,8 +81,23 @@ def recover(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore, 
             _fold(engine, journal, from_seq, different)
     else:
         _fold(engine, journal, from_seq, from_seq + 1)
+    market_here, calendar_here = _at_the_end(journal)
     return Recovered(engine=engine, last_seq=head.last_seq, last_at_ns=head.at_ns, epoch=epoch,
-                     from_snapshot_seq=from_seq, compared=compared, differences=differences, reduce_only=reason)
+                     from_snapshot_seq=from_seq, compared=compared, differences=differences, reduce_only=reason,
+                     market_here=market_here, calendar_here=calendar_here)
+
+
+def _at_the_end(journal: Journal) -> tuple[int, bool]:
+    """The market events of the last instant on record, and whether a calendar job of it is."""
+    head, market, calendar = journal.head, 0, False
+    for number in range(head.row_number, 0, -1):
+        for event_bytes, _ in reversed(journal.row(number).pairs()):
+            event = decode_event(event_bytes)
+            if event.at_ns < head.at_ns:
+                return market, calendar
+            market += isinstance(event, MarketEvent)
+            calendar = calendar or isinstance(event, CalendarFired)
+    return market, calendar
 
 
 def _check_chain(journal: Journal) -> None:

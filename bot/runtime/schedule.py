@@ -21,7 +21,7 @@ _DEADLINE_RANK: Final = EVENT_RANK[DeadlineReached]
 _CALENDAR_RANK: Final = EVENT_RANK[CalendarFired]
 _DEADLINES_AT_ONE_INSTANT_MAX: Final = 10_000
 _DRAIN_NS: Final = NS_PER_MINUTE
-"""After the market's end answers on their way still arrive for this long."""
+"""After the end answers on their way still arrive for this long."""
 _NEVER: Final = (1 << 62, 0)
 
 _HANDED_IN, _MARKET, _EXCHANGE, _DEADLINE, _CALENDAR, _NOTHING = range(6)
@@ -43,7 +43,7 @@ class Schedule:
             market: what moves.
             exchange: who answers.
             calendar: its first firing lies after `start_ns`.
-            end_ns: no event at or after it is given.
+            end_ns: no event at or after it is given, but for the exchange's answers to what was sent before.
             start_ns: where simulated time stands now.
             on_alert: takes the engine's alerts.
             observed_ns: the exchange has seen the market up to here already (it remembers more than the journal
@@ -140,7 +140,12 @@ class Schedule:
             firing = (self._calendar.due_ns, _CALENDAR_RANK)
             if firing < due:
                 due, source = firing, _CALENDAR
-        if due[0] >= self._end_ns or (market_due is None and not self._drains(due[0], source)):
+        if due[0] >= self._end_ns:
+            # the run is over, yet what a venue has booked by then belongs to it: its answers are still taken
+            if exchange_due is not None and exchange_due[0] < self._end_ns + _DRAIN_NS:
+                return exchange_due, _EXCHANGE
+            return _NEVER, _NOTHING
+        if market_due is None and not self._drains(due[0], source):
             return _NEVER, _NOTHING
         return due, source
 

@@ -26,6 +26,12 @@ QUIET_NS_MIN: Final = 3 * NS_PER_HOUR
 DAYS_MIN: Final = 0.25
 CLOSING_NS: Final = 40 * NS_PER_MINUTE
 """So long before the end the operator stops trading for good: everything must come to rest."""
+REBALANCE_NS: Final = 15 * NS_PER_MINUTE
+REBALANCE_OFFSET_NS: Final = 2 * NS_PER_MINUTE
+"""The simulated bot decides this often, this long past the quarter."""
+BUSY_NS: Final = 5 * NS_PER_MINUTE
+WAITS_NS: Final = 10 * NS_PER_MINUTE
+"""An operator waits at most this long for an order to be on its way."""
 _STOPS: Final = (OperatorAction.FLATTEN, OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL,
                  OperatorAction.FLATTEN, OperatorAction.KILL_HOLD)
 
@@ -36,7 +42,7 @@ class Death(msgspec.Struct, frozen=True, array_like=True):
     at_ns: int
     place: str
     wants_order: bool
-    """Only a step that sends an order will do (any step after half an hour of waiting)."""
+    """Only a step that sends an order will do (any step after three hours of waiting)."""
     down_ns: int
 
 
@@ -45,6 +51,8 @@ class OperatorOrder(msgspec.Struct, frozen=True, array_like=True):
 
     at_ns: int
     action: OperatorAction
+    wants_order: bool = False
+    """It strikes while an order is on its way, if one leaves within the next ten minutes."""
 
 
 class SimPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,12 +101,22 @@ def _instants(streams: Streams, name: str, per_day: float, span: tuple[int, int]
     return sorted(first_ns + int(streams.uniform(name) * (last_ns - first_ns)) for _ in range(count))
 
 
+def _busy(streams: Streams, name: str, instants: list[int]) -> list[int]:
+    """Half of the instants are moved into the minutes after a rebalance, when orders are out."""
+    found = []
+    for at_ns in instants:
+        within_ns = int(streams.uniform(f"{name}:busy") * BUSY_NS)
+        moved_ns = at_ns - at_ns % REBALANCE_NS + REBALANCE_OFFSET_NS + within_ns
+        found.append(moved_ns if streams.uniform(f"{name}:moved") < 0.5 else at_ns)
+    return sorted(found)
+
+
 def _downs(
     streams: Streams, profile: Profile, span: tuple[int, int], venues: tuple[Venue, ...]
 ) -> tuple[DownWindow, ...]:
     found: list[DownWindow] = []
     until: dict[Venue, int] = {}
-    for at_ns in _instants(streams, "downs", profile.venue_downs, span):
+    for at_ns in _busy(streams, "downs", _instants(streams, "downs", profile.venue_downs, span)):
         venue = venues[int(streams.uniform("downs:venue") * len(venues))]
         length_ns = int((5.0 + streams.uniform("downs:length") * profile.venue_down_s_max) * NS_PER_S)
         if at_ns >= until.get(venue, 0):
@@ -113,19 +131,21 @@ def _deaths(streams: Streams, profile: Profile, span: tuple[int, int]) -> tuple[
         place = PLACES[int(streams.uniform("deaths:place") * len(PLACES))]
         wants_order = streams.uniform("deaths:order") < 0.75
         longest_s = 10.0 if streams.uniform("deaths:long") < 0.6 else 900.0
-        found.append(Death(at_ns, place, wants_order, int((0.5 + streams.uniform("deaths:down") * longest_s) * NS_PER_S)))
+        down_s = 0.5 + streams.uniform("deaths:down") * longest_s
+        found.append(Death(at_ns, place, wants_order, int(down_s * NS_PER_S)))
     return tuple(found)
 
 
 def _orders(streams: Streams, profile: Profile, span: tuple[int, int], end_ns: int) -> tuple[OperatorOrder, ...]:
     found: list[OperatorOrder] = []
-    for at_ns in _instants(streams, "orders", profile.cycles, span):
+    for at_ns in _busy(streams, "orders", _instants(streams, "orders", profile.cycles, span)):
         if found and at_ns <= found[-1].at_ns + NS_PER_MINUTE:
             continue  # still stopped: one thing at a time
         action = _STOPS[int(streams.uniform("orders:action") * len(_STOPS))]
-        found.append(OperatorOrder(at_ns, action))
-        pause_s = 20.0 + streams.uniform("orders:pause") * 1_800.0
-        found.append(OperatorOrder(at_ns + int(pause_s * NS_PER_S), OperatorAction.RESUME))
+        waits = streams.uniform("orders:wants") < 0.5
+        found.append(OperatorOrder(at_ns, action, waits))
+        pause_ns = int((20.0 + streams.uniform("orders:pause") * 1_200.0) * NS_PER_S) + waits * WAITS_NS
+        found.append(OperatorOrder(at_ns + pause_ns, OperatorAction.RESUME))
     # whatever happened, the quiet part begins with an operator who wants to trade, and ends at rest
     found = [order for order in found if order.at_ns < span[1]]
     found.append(OperatorOrder(span[1] + 10 * NS_PER_S, OperatorAction.RESUME))
@@ -139,13 +159,14 @@ def _scenarios(
 ) -> tuple[Scenario, ...]:
     """The premium is rich from the start, so that there is something to trade; moves come on top."""
     day_ns = start_ns - start_ns % NS_PER_DAY
-    found = [Scenario(day=0, coin=ALL_COINS, log_jump=0.0, hour=0.0, duration_h=max((span[1] - day_ns) / NS_PER_HOUR, 1.0),
-                      premium_bps=6.0)]
+    whole_h = max((span[1] - day_ns) / NS_PER_HOUR, 1.0)
+    found = [Scenario(day=0, coin=ALL_COINS, log_jump=0.0, hour=0.0, duration_h=whole_h, premium_bps=6.0)]
     for at_ns in _instants(streams, "moves", profile.market_moves, span):
         coin = (ALL_COINS, *coins)[int(streams.uniform("moves:coin") * (1 + len(coins)))]
         jump = (2 * streams.uniform("moves:jump") - 1) * profile.move_log_max
         found.append(Scenario(
-            day=(at_ns - day_ns) // NS_PER_DAY, coin=coin, log_jump=jump, hour=(at_ns - day_ns) % NS_PER_DAY / NS_PER_HOUR,
+            day=(at_ns - day_ns) // NS_PER_DAY, coin=coin, log_jump=jump,
+            hour=(at_ns - day_ns) % NS_PER_DAY / NS_PER_HOUR,
             duration_h=0.05 + 2.0 * streams.uniform("moves:length"),
             premium_bps=(2 * streams.uniform("moves:premium") - 1) * 25.0,
         ))

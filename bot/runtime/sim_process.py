@@ -18,8 +18,8 @@ from bot.storage.journal_codec import RunHash, decode_event, encode_event, encod
 
 _COMMIT_AFTER_NS: Final = NS_PER_S
 """Events that decided nothing wait at most this long for their commit."""
-_SNAPSHOT_EVERY: Final = 10_000
-_WAITS_FOR_ORDER_NS: Final = 30 * NS_PER_MINUTE
+_SNAPSHOT_EVERY: Final = 2_000
+_WAITS_FOR_ORDER_NS: Final = 180 * NS_PER_MINUTE
 _KILLS: Final = (OperatorAction.KILL, OperatorAction.KILL_HOLD)
 
 
@@ -69,13 +69,14 @@ class SimProcess:
         self._engines = engines
         self._invariants = invariants
         self._deaths = list(world.plan.deaths)
-        self._snapshot: tuple[int, bytes] | None = None
         self.engine: Engine = engines.create()
+        self._snapshot = (0, self.engine.snapshot())
         self.journal = MemoryJournal()
         self.trace = RunHash()
         self.epoch = 0
         self.latch = ""
-        self.deaths: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        """Deaths by place and operator's orders, as they happened."""
         self._last_words: bytes | None = None
 
     def start(self, at_ns: int) -> None:
@@ -86,8 +87,10 @@ class SimProcess:
 
     def take(self, event: AnyEvent) -> Death | None:
         """Step, commit, send; the death that struck on the way, if one did."""
-        if isinstance(event, Control) and event.action in _KILLS:
-            self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
+        if isinstance(event, Control):
+            self._count(f"operator_{event.action.value}")
+            if event.action in _KILLS:
+                self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
         step = self.engine.step(event)
         pair = (encode_event(event), encode_step(step))
         self.trace.add(*pair)
@@ -100,13 +103,14 @@ class SimProcess:
         self._world.schedule.wake(step.wake_ns)
         self._invariants.seen(event, step)
         self._unlatch(event)
-        if len(self.journal.rows) % _SNAPSHOT_EVERY == 0 and step.decided:
+        if step.decided and len(self.journal.rows) >= self._snapshot[0] + _SNAPSHOT_EVERY:
             self._snapshot = (len(self.journal.rows), self.engine.snapshot())
         return None
 
     def missed(self, event: AnyEvent) -> None:
         """An event nobody was there to take; a kill reaches the latch all the same (the KILL file)."""
         if isinstance(event, Control) and event.action in _KILLS:
+            self._count(f"operator_{event.action.value}")
             self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
             self._invariants.latched_while_down(event)
 
@@ -126,11 +130,13 @@ class SimProcess:
 
     # -------------------------------------------------------------------------------------------------- inside
 
+    def _count(self, name: str) -> None:
+        self.done[name] = self.done.get(name, 0) + 1
+
     def _recovered(self, *, from_snapshot: bool, at_ns: int) -> Engine:
-        begin, engine = 0, None
-        if from_snapshot and self._snapshot is not None:
-            begin, engine = self._snapshot[0], self._engines.restore(self._snapshot[1])
-        engine = engine if engine is not None else self._engines.create()
+        begin, state = self._snapshot
+        engine = self._engines.restore(state) if from_snapshot else self._engines.create()
+        begin = begin if from_snapshot else 0
         for number in range(begin, len(self.journal.rows)):
             event_bytes, step_bytes = self.journal.rows[number]
             if encode_step(engine.step(decode_event(event_bytes))) != step_bytes:
@@ -141,6 +147,8 @@ class SimProcess:
     def _send(self, at_ns: int, commands: tuple[AnyCommand, ...]) -> None:
         for command in commands:
             self._invariants.sending(at_ns, command)
+            if isinstance(command, SubmitOrder):
+                self._world.order_left(at_ns)
         self._world.schedule.handle(at_ns, commands)
 
     def _unlatch(self, event: AnyEvent) -> None:
@@ -151,6 +159,9 @@ class SimProcess:
     def _death(self, at_ns: int, step: Step) -> Death | None:
         if not self._deaths or at_ns < self._deaths[0].at_ns or not step.decided:
             return None
+        if at_ns >= self._world.plan.quiet_ns:
+            self._deaths.clear()
+            return None
         due = self._deaths[0]
         orders = any(isinstance(command, SubmitOrder) for command in step.commands)
         if due.wants_order and not orders and at_ns < due.at_ns + _WAITS_FOR_ORDER_NS:
@@ -158,7 +169,7 @@ class SimProcess:
         return self._deaths.pop(0)
 
     def _die(self, event: AnyEvent, step: Step, pair: tuple[bytes, bytes], death: Death) -> None:
-        self.deaths[f"death_{death.place}"] = self.deaths.get(f"death_{death.place}", 0) + 1
+        self._count(f"death_{death.place}")
         self._last_words = None
         if death.place != "before_commit":
             self.journal.add(event, step, pair)

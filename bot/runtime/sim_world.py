@@ -13,7 +13,7 @@ from bot.domain.values import NS_PER_S, InstrumentId, Nanos, Venue, Wallet
 from bot.engine.params import EngineParams
 from bot.runtime.calendar import JOBS, Calendar
 from bot.runtime.schedule import Schedule
-from bot.runtime.sim_plan import SimPlan
+from bot.runtime.sim_plan import REBALANCE_NS, REBALANCE_OFFSET_NS, WAITS_NS, OperatorOrder, SimPlan
 from bot.venues.simulated.exchange import SimulatedExchange
 from bot.venues.simulated.market.listings import with_default_listings
 from bot.venues.simulated.market.params import EmbeddedParams
@@ -27,6 +27,8 @@ SPOT_USD: Final = Decimal(30_000)
 FUTURES_USD: Final = Decimal(20_000)
 _COINS: Final = ("BTC", "XRP")
 _VENUES_MAX: Final = 2
+_IN_FLIGHT_NS: Final = 20_000_000
+"""Half the way from us to a venue."""
 _WARMUP_HOURS: Final = 21 * 24
 
 
@@ -54,7 +56,8 @@ def eager(params: EngineParams) -> EngineParams:
         min_hold_h=0.5, cool_down_h=0.0, basis_observations_min=1, coin_share_max=0.5,
     )
     risk = msgspec.structs.replace(params.risk, daily_loss_stop_pct=20.0, drawdown_stop_pct=50.0)
-    return msgspec.structs.replace(params, carry=carry, risk=risk, rebalance_every_s=900, rebalance_offset_s=120)
+    return msgspec.structs.replace(params, carry=carry, risk=risk, rebalance_every_s=REBALANCE_NS // NS_PER_S,
+                                   rebalance_offset_s=REBALANCE_OFFSET_NS // NS_PER_S)
 
 
 class SimWorld:
@@ -72,9 +75,13 @@ class SimWorld:
                                  start_ns=self.first_ns)
         for event in warmup:
             self.schedule.inject(event)
+        self._waiting: list[OperatorOrder] = []
+        """Operator's orders that wait for an order of ours to be on its way."""
         for order in plan.orders:
-            self.schedule.inject(Control(at_ns=Nanos(order.at_ns), action=order.action, actor="simulated operator",
-                                         reason=f"planned {order.action.value}"))
+            if order.wants_order:
+                self._waiting.append(order)
+            else:
+                self._order(order, order.at_ns)
         for venue in self.venues:
             self.exchange.deposit(START_NS, venue, Wallet.SPOT, SPOT_USD, f"capital-{venue}-spot")
             self.exchange.deposit(START_NS, venue, Wallet.FUTURES, FUTURES_USD, f"capital-{venue}-futures")
@@ -91,6 +98,17 @@ class SimWorld:
             instruments=tuple(self._instruments.values()), latch=latch, resumed=resumed, cadence_s=CADENCE_S,
             trade_from_ns=Nanos(0) if resumed else Nanos(self.plan.start_ns),
         )
+
+    def order_left(self, at_ns: int) -> None:
+        """One of the bot's orders is on its way: an operator may have waited for that."""
+        while self._waiting and self._waiting[0].at_ns <= at_ns:
+            order = self._waiting.pop(0)
+            if at_ns < order.at_ns + WAITS_NS:
+                self._order(order, at_ns + _IN_FLIGHT_NS)
+
+    def _order(self, order: OperatorOrder, at_ns: int) -> None:
+        self.schedule.inject(Control(at_ns=Nanos(at_ns), action=order.action, actor="simulated operator",
+                                     reason=f"planned {order.action.value}"))
 
     def went_by(self, event: MarketEvent) -> None:
         """Rules that changed hold for every later session."""

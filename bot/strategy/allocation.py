@@ -24,6 +24,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     """Notional of each held pair by candidate key."""
     smallest_usd: Mapping[str, float]
     """Smallest tradable notional of each candidate that may open or grow (`execution/rounding`)."""
+    largest_usd: Mapping[str, float]
+    """Notional that the visible depth of both legs allows, for the same candidates."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,9 +147,12 @@ def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Tar
     if verdict.action is Action.CLOSE:
         return Target(candidate=candidate, notional_usd=0.0, action=Action.CLOSE, reason=verdict.reason)
     more_usd, cap = room.most_usd(candidate)
-    shrink = more_usd < -params.resize_share_min * held_usd
+    least_usd = max(params.resize_share_min * held_usd, params.pair_share_min * book.equity_usd)
+    shrink = more_usd < -least_usd
+    if more_usd > 0.0:
+        more_usd, cap = min((more_usd, cap), (book.largest_usd.get(candidate.key, 0.0), "depth"))
     grow = (
-        verdict.may_grow and more_usd > params.resize_share_min * held_usd
+        verdict.may_grow and more_usd > least_usd
         and verdict.net_bps > params.entry_buffer_bps + params.resize_gain_bps_min
         and more_usd >= book.smallest_usd.get(candidate.key, float("inf"))
     )
@@ -168,8 +173,8 @@ def _open(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Tar
     smallest_usd = book.smallest_usd.get(candidate.key)
     if smallest_usd is None:
         return Passed(candidate=candidate, reason="minimum_unknown")
-    most_usd, cap = room.most_usd(candidate)
-    if most_usd <= 0.0:
+    most_usd, cap = min(room.most_usd(candidate), (book.largest_usd.get(candidate.key, 0.0), "depth"))
+    if most_usd <= 0.0 or most_usd < params.pair_share_min * book.equity_usd:
         return Passed(candidate=candidate, reason=cap)
     if most_usd < smallest_usd:
         return Passed(candidate=candidate, reason="below_minimum")

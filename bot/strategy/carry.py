@@ -51,7 +51,8 @@ class _Sums:
         # What exceeds the hurdle is taken to be competed away in part: that is the mean the state returns to.
         weight = params.mean_weight * forecast.hours / (forecast.hours + params.mean_doubt_h)
         mean_h = hurdle_h + weight * (forecast.slow_h - hurdle_h)
-        expected_h = mean_over(forecast.fast_h, mean_h, params.phi_8h, horizon_h)
+        phi_8h = params.phi_8h if inputs.candidate.perp_legs == 1 else params.phi_8h_spread
+        expected_h = mean_over(forecast.fast_h, mean_h, phi_8h, horizon_h)
         self.forecast_annual = expected_h * HOURS_PER_YEAR
         self.funding_bps = expected_h * horizon_h * 1e4
         self.hurdle_bps = -hurdle_h * horizon_h * 1e4
@@ -60,7 +61,7 @@ class _Sums:
         self.net_bps = self.funding_bps + self.away_bps + self.hurdle_bps - costs.in_bps - costs.out_bps
         self.state_8h_bps = (forecast.fast_h - hurdle_h) * 8e4
         sd_bps = min(max(forecast.sd_8h * 1e4, params.sd_8h_bps_min), params.sd_8h_bps_max)
-        self._solve = ((mean_h - hurdle_h) * 8e4, sd_bps, params.phi_8h, costs.in_bps, costs.out_bps)
+        self._solve = ((mean_h - hurdle_h) * 8e4, sd_bps, phi_8h, costs.in_bps, costs.out_bps)
         self.waiting: _Waiting | None = None
         tail_bps = (basis.worst_bps or 0.0) - forecast.worst_h * TAIL_FUNDING_H * 1e4
         self.rank = self.net_bps / (self.capital * max(tail_bps, params.tail_floor_bps))

@@ -28,6 +28,8 @@ class CarryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """With so many hours of history the slow mean gets half of that weight (`hours / (hours + this)` of it)."""
     phi_8h: float = 0.97
     """Persistence of the fast mean about the slow one, per 8 h (quant reference 3.1: 0.95-0.97)."""
+    phi_8h_spread: float = 0.85
+    """The same for the difference of two venues' funding, which returns to its mean within days, not weeks."""
     sd_8h_bps_min: float = 0.1
     """Floor of the measured sd of the fast mean's change per 8 h; the sd prices the option to wait."""
     sd_8h_bps_max: float = 5.0
@@ -88,6 +90,8 @@ class CarryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Most of the equity bound by all pairs; the rest pays fees and rounding."""
     depth_multiple_min: float = 2.0
     """The visible depth of each leg must be this multiple of the order."""
+    pair_share_min: float = 0.02
+    """A pair is opened, and changed in size, only by at least this share of equity in notional."""
     resize_share_min: float = 0.20
     """A held pair is resized only when off by more than this share ..."""
     resize_gain_bps_min: float = 0.0
@@ -117,6 +121,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "horizon_h": (1, 8760),
     "forecast_half_life_h": (1.0, 1000.0),
     "slow_half_life_h": (24.0, 8760.0),
+    "phi_8h_spread": (0.1, 0.995),
+    "pair_share_min": (0.0, 1.0),
     "phi_8h": (0.5, 0.995),
     "mean_weight": (0.0, 1.0),
     "mean_doubt_h": (0.0, 8760.0),

@@ -92,15 +92,24 @@ def test_a_late_acknowledgement_does_not_reopen() -> None:
 def test_unknown_asks_first_after_half_a_second_and_backs_off_to_ten() -> None:
     """Bounds of the catalogue: 0.5 s, then doubling to 10 s."""
     each = order(10)
-    order_states.on_unknown(each, unknown(5), PARAMS)
-    assert each.next_query_ns == after(5.5)
-    gaps, now = [], 5.5
+    order_states.on_unknown(each, unknown(9), PARAMS)
+    assert each.next_query_ns == after(9.5)
+    gaps, now = [], 9.5
     for _ in range(6):
         order_states.queried(each, after(now), PARAMS)
         assert each.next_query_ns is not None
         gaps.append((each.next_query_ns - after(now)) / NS_PER_S)
         now += gaps[-1]
     assert gaps == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+def test_backing_off_does_not_pass_the_instant_of_proof() -> None:
+    """A pair waits for the proof that its leg was not placed: it is asked for at once when it can be had."""
+    each = order(10)
+    order_states.on_unknown(each, unknown(0), PARAMS)
+    for now in (0.5, 1.5, 3.5, 7.5):
+        order_states.queried(each, after(now), PARAMS)
+    assert each.next_query_ns == after(PARAMS.absence_after_s)
 
 
 @pytest.mark.parametrize(("seconds", "sources", "filled", "state"), [
