@@ -39,6 +39,8 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         if order.state is OrderState.SENT:
             order.state = OrderState.UNKNOWN
         order_states.doubt(order, turn.now_ns, turn.params.execution)
+    for pair in turn.state.pairs.values():
+        pair.paged_ns = None  # nobody may have heard the process that is gone
     turn.note("session_started", epoch=event.epoch, kind=event.kind, account=event.account, build=event.build,
               config_hash=event.config_hash, resumed=event.resumed)
     for venue in turn.state.venues.values():

@@ -25,6 +25,7 @@ from bot.strategy.verdict import Candidate
 SNAPSHOT_SCHEMA: Final = 1
 _LOOKS_MAX: Final = 100
 _IDLE: Final = Step()
+_MARKET: Final = frozenset({ev.Marks, ev.BarsClosed, ev.FundingSettled, ev.ReferenceRate, ev.InstrumentsChanged})
 
 
 class _Snapshot(msgspec.Struct):
@@ -89,8 +90,8 @@ class Engine:
         if handler is None:
             raise Fatal(f"unknown event {type(event).__name__}")
         handler(turn, event)
-        if type(event) is ev.Marks and not turn.commands and not turn.looks and not turn.notes:
-            return self._idle()
+        if type(event) in _MARKET:
+            return self._idle()  # nothing is judged between two market events of one instant; deadlines come after
         return self._finish(turn)
 
     def _idle(self) -> Step:
@@ -123,6 +124,7 @@ class Engine:
             if turn.now_ns >= state.session.trade_from_ns:
                 control_desk.begin_trading(turn)
             return
+        margin_desk.run_due(turn)
         account_desk.run_reads(turn)
         orders_desk.resolve_doubts(turn)
         if state.transfers:
@@ -157,7 +159,8 @@ class Engine:
 
     def _on_marks(self, turn: Turn, event: ev.Marks) -> None:
         self.state.market.fold_marks(event)
-        margin_desk.on_marks(turn, event.venue)
+        if margin_desk.due(turn, event.venue):
+            self.state.wake_ns = turn.now_ns  # judged once every market event of this instant is folded
 
     def _on_instruments(self, turn: Turn, event: ev.InstrumentsChanged) -> None:
         self.state.market.fold_instruments(event)

@@ -36,17 +36,31 @@ def pool_of(turn: Turn, venue: Venue) -> Pool:
     return Pool(venue=venue, equity_usd=equity, notional_usd=notional, maintenance_usd=maintenance)
 
 
-def on_marks(turn: Turn, venue_name: Venue) -> None:
-    """A venue's marks moved: look at its pool and at the stops, not more often than the parameters say."""
+def due(turn: Turn, venue_name: Venue) -> bool:
+    """A venue's marks moved: whether its pool and the stops should be looked at, once the instant is complete.
+
+    A look between two events of one instant would value one leg at the new price and the other at the old.
+    """
     venue = turn.state.venues.get(venue_name)
     if venue is None or turn.now_ns < venue.next_margin_ns or not turn.state.session.trading:
-        return
+        return False
     if not any(turn.instrument(net.instrument).is_perp for net in turn.ledger.venue_nets(venue_name)):
         venue.reference_distance = None
+        return False
+    venue.margin_due = True
+    return True
+
+
+def run_due(turn: Turn) -> None:
+    """Look at the pools whose marks have moved, and at the stops."""
+    waiting = [venue for venue in turn.state.venues.values() if venue.margin_due]
+    if not waiting:
         return
-    venue.next_margin_ns = Nanos(turn.now_ns + int(turn.params.risk.margin_check_s * NS_PER_S) - NS_PER_S // 2)
     check_stops(turn)
-    check_pool(turn, venue)
+    for venue in waiting:
+        venue.margin_due = False
+        venue.next_margin_ns = Nanos(turn.now_ns + int(turn.params.risk.margin_check_s * NS_PER_S) - NS_PER_S // 2)
+        check_pool(turn, venue)
 
 
 def check_pool(turn: Turn, venue: VenueState) -> None:

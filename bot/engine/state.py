@@ -52,6 +52,8 @@ class VenueState(msgspec.Struct):
     reference_stale: bool = False
     """A pair was just built or resized here: take the reference anew."""
     next_margin_ns: Nanos = Nanos(0)
+    margin_due: bool = False
+    """Marks moved: the pool is judged at the end of this instant."""
     flat_proven_ns: Nanos | None = None
     """When the venue itself last showed no position and no open order."""
 

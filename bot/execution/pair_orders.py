@@ -45,7 +45,7 @@ def reducing_ticks(leg: LegSituation, side: Side, lots: int, collar_bps: float) 
     ticks = limit_ticks(leg, side, collar_bps)
     rules = leg.instrument
     if side is Side.SELL and not rules.is_perp and lots > 0:
-        least = int(-(-rules.notional_min_usd // (rules.quantity(lots) * rules.tick_size)))
+        least = int((rules.notional_min_usd / rules.price(1) / rules.quantity(lots)).to_integral_value("ROUND_CEILING"))
         ticks = max(ticks, min(least, limit_ticks(leg, side, 0.0)))
     return ticks
 

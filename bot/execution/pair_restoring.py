@@ -25,21 +25,24 @@ def restore(
     """Hedge the shorter leg up while its parent may open, else trim the longer one down."""
     age_ns = now_ns - (pair.unhedged_since_ns or now_ns)
     longer, shorter = (long, short) if gap > 0 else (short, long)
-    may_hedge = (
+    unwind_ns = int(params.unwind_after_s * NS_PER_S)
+    hedging = (
         pair.parent is not None
         and pair.parent.opening
         and pair.state is not PairState.UNWINDING
-        and age_ns < int(params.unwind_after_s * NS_PER_S)
-        and pair.tries <= params.cross_tries_max
+        and age_ns < unwind_ns
         and (allowed.opens or allowed.opens_after_reconciliation)
     )
-    if age_ns >= int(params.unwind_after_s * NS_PER_S):
+    if age_ns >= unwind_ns:
         _begin_unwinding(pair, moves)  # whatever is out or paused meanwhile (I3)
     if longer.working_lots or shorter.working_lots or longer.resting or shorter.resting:
         moves.cancels.extend((leg.instrument.id, order) for leg in (long, short) for order in leg.resting)
         return
-    if may_hedge and shorter.doubtful_lots:
+    if hedging and shorter.doubtful_lots:
         return  # its outcome is being proven; at 10 s the longer leg is trimmed as if it had not filled
+    may_hedge = hedging and pair.tries <= params.cross_tries_max
+    if not may_hedge:
+        _begin_unwinding(pair, moves)
     if now_ns < pair.next_try_ns:
         moves.wake(pair.next_try_ns)
         return
@@ -51,8 +54,6 @@ def restore(
     elif may_hedge:
         moves.wake(now_ns + int(params.retry_s * NS_PER_S))
         return
-    if not allowed.opens or pair.parent is None:
-        _begin_unwinding(pair, moves)
     order = _trim(pair, longer, abs(gap), age_ns, params)
     if order is not None:
         _tried(pair, now_ns, params, moves, order)
@@ -74,6 +75,8 @@ def _begin_unwinding(pair: Pair, moves: Moves) -> None:
     ):
         return
     pair.state = PairState.UNWINDING
+    # trims are counted and paused for themselves: hedges that found nothing neither delay nor widen the first one
+    pair.tries, pair.fruitless, pair.next_try_ns = 0, 0, Nanos(0)
     moves.notes.append(("pair_unwinding", (("pair_id", pair.pair_id), ("coin", pair.coin))))
 
 

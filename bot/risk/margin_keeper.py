@@ -8,6 +8,8 @@ conservative). Below 60 % of its value at entry free collateral moves, below 40 
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from bot.domain.values import Venue
@@ -24,8 +26,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def distance(self) -> float | None:
-        """Relative adverse move that liquidates; None without positions."""
-        if self.notional_usd <= 0:
+        """Relative adverse move that liquidates; None without positions, or where a mark is not known (NaN)."""
+        if not self.notional_usd > 0 or not math.isfinite(self.equity_usd):
             return None
         return (self.equity_usd - self.maintenance_usd) / (self.notional_usd + self.maintenance_usd)
 

@@ -117,8 +117,8 @@ class Invariants:
             if command.page and command.name != "killed":
                 self._paged_ns = at_ns
 
-    def seen(self, event: AnyEvent, step: Step) -> None:
-        """The engine has answered."""
+    def seen(self, event: AnyEvent, step: Step, *, dying: bool = False) -> None:
+        """The engine has answered; `dying`: not all of it left, so nobody can be blamed for not telling."""
         at_ns, engine = event.at_ns, self._engine
         trades, self._trades = [*self._trades, *self._truth.read(engine.ledger)], []
         if isinstance(event, _MARKET) and not step.commands:
@@ -131,6 +131,8 @@ class Invariants:
             self._books.traded(at_ns, trades, engine)
         self.orders.after(at_ns, engine)
         self._reachable(at_ns)
+        if dying:
+            return
         self._pairs.check(at_ns, engine, self.orders.sent, quiet=self._settled)
         if isinstance(event, AccountReport):
             quiet = self.orders.quiet_at(event.venue) and not engine.state.live_orders

@@ -64,6 +64,8 @@ class SimPlan(msgspec.Struct, frozen=True, kw_only=True):
     quiet_ns: int
     """From here on nothing goes wrong any more."""
     end_ns: int
+    request_timeout_ms: float
+    """We give up waiting for an answer after this; what is booked later is booked all the same."""
     faults: FaultPlan
     deaths: tuple[Death, ...]
     orders: tuple[OperatorOrder, ...]
@@ -87,6 +89,7 @@ def draw_plan(
     downs = _downs(streams, profile, span, venues)
     return SimPlan(
         seed=seed, profile=profile.name, start_ns=start_ns, quiet_ns=quiet_ns, end_ns=end_ns,
+        request_timeout_ms=round(1_000.0 + 4_000.0 * streams.uniform("timeout"), 3),
         faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, downs=downs),
         deaths=_deaths(streams, profile, span), orders=_orders(streams, profile, span, end_ns),
         scenarios=_scenarios(streams, profile, span, start_ns, coins),

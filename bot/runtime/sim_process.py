@@ -177,7 +177,7 @@ class SimProcess:
         sent = {"between_sends": (len(step.commands) + 1) // 2, "after_send": len(step.commands)}.get(death.place, 0)
         self._send(event.at_ns, step.commands[:sent])
         if death.place != "before_commit":
-            self._invariants.seen(event, step)
+            self._invariants.seen(event, step, dying=True)
             self._unlatch(event)
         self._invariants.process_died(event.at_ns, death.place, step)
         self.journal.lose_tail()

@@ -30,7 +30,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
 def _rates(each: float, **others: float) -> FaultRates:
     return FaultRates(lost_answer=each, lost_request=each, late_booking=each, rejected=each, delayed_answer=each,
-                      duplicated=each, dropped_event=each, read_failure=each, **others)
+                      duplicated=each, dropped_event=2 * each, read_failure=each, **others)
 
 
 PROFILES: Final = (

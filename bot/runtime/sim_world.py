@@ -64,6 +64,7 @@ class SimWorld:
     """Everything outside the process: it goes on while the process is dead."""
 
     def __init__(self, plan: SimPlan, embedded: EmbeddedParams, simulated: SimulatedParams) -> None:
+        simulated = msgspec.structs.replace(simulated, request_timeout_ms=plan.request_timeout_ms)
         market_params = msgspec.structs.replace(embedded, scenarios=(*embedded.scenarios, *plan.scenarios))
         self.plan = plan
         self.market = EmbeddedMarket(market_params, plan.seed, plan.start_ns, plan.end_ns)

@@ -25,7 +25,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     smallest_usd: Mapping[str, float]
     """Smallest tradable notional of each candidate that may open or grow (`execution/rounding`)."""
     largest_usd: Mapping[str, float]
-    """Notional that the visible depth of both legs allows, for the same candidates."""
+    """Notional that the visible depth of both legs lets in and out, for the same candidates."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +150,8 @@ def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Tar
     least_usd = max(params.resize_share_min * held_usd, params.pair_share_min * book.equity_usd)
     shrink = more_usd < -least_usd
     if more_usd > 0.0:
-        more_usd, cap = min((more_usd, cap), (book.largest_usd.get(candidate.key, 0.0), "depth"))
+        # What is held must be able to leave through what is visible, so depth caps the whole, not the addition.
+        more_usd, cap = min((more_usd, cap), (book.largest_usd.get(candidate.key, 0.0) - held_usd, "depth"))
     grow = (
         verdict.may_grow and more_usd > least_usd
         and verdict.net_bps > params.entry_buffer_bps + params.resize_gain_bps_min

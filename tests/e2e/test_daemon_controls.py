@@ -9,6 +9,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,9 +36,9 @@ cool_down_h = 0.0
 """Pairs open within the first simulated minutes: nothing waits for history or for a rich market."""
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = tmp_path / "eager.toml"
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "eager.toml"
     path.write_text(EAGER)
     return path
 
@@ -45,18 +46,30 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def daemon(tmp_path: Path, config: Path) -> Iterator[BotProcess]:
     """A daemon at the demo's speed that holds hedged pairs."""
-    with BotProcess(tmp_path / "home", "--config", config, "--speed", "600") as process:
+    yield from hedged(tmp_path / "home", config)
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory, config: Path) -> Iterator[BotProcess]:
+    """The same for tests that only look: one process for all of them."""
+    yield from hedged(tmp_path_factory.mktemp("watched") / "home", config)
+
+
+def hedged(home: Path, config: Path) -> Iterator[BotProcess]:
+    with BotProcess(home, "--config", config, "--speed", "600") as process:
         process.wait_until(holds_hedged_pairs, "hedged pairs")
         yield process
 
 
-def holds_hedged_pairs(status: dict[str, object]) -> bool:
+def holds_hedged_pairs(status: dict[str, Any]) -> bool:
     states = pair_states(status)
     return bool(states) and set(states) == {"hedged"}
 
 
-def is_flat(status: dict[str, object]) -> bool:
-    return not set(pair_states(status)) - {"flat"} and not status["positions"]
+def is_flat(status: dict[str, Any]) -> bool:
+    """No pair, and of spot coins only crumbs below what a venue lets anyone sell."""
+    owners = {position["owner"] for position in status["positions"]}
+    return not set(pair_states(status)) - {"flat"} and owners <= {"dust"}
 
 
 def flat_at_the_venues(home: Path, config: Path) -> dict[str, bool]:
@@ -111,17 +124,18 @@ def test_stop_leaves_pairs_hedged_and_the_next_run_goes_on_with_them(daemon: Bot
     daemon.verb("stop")
     assert daemon.ended(within_s=20) == 0
     assert "stopped: open orders 0; pairs still held, hedged:" in daemon.stderr
+    assert document(bot("fills", "--home", daemon.home, "--json")), "the record can be read without a daemon"
     with BotProcess(daemon.home, "--config", config, "--speed", "600") as again:
         seen = again.wait_until(lambda status: status["mode"] == "RUN" and bool(status["pairs"]), "pairs taken up")
         assert held & {pair["pair_id"] for pair in seen["pairs"]}
         assert seen["epoch"] == 2
 
 
-def test_a_second_instance_is_refused_by_name_of_the_first(daemon: BotProcess) -> None:
+def test_a_second_instance_is_refused_by_name_of_the_first(watched: BotProcess) -> None:
     """Two processes on one account would trade against each other: exit 75, and the pid to look at."""
-    refused = bot("run", "--home", daemon.home)
+    refused = bot("run", "--home", watched.home)
     assert refused.returncode == 75
-    assert f"pid {daemon.process.pid}" in complaint(refused)
+    assert f"pid {watched.process.pid}" in complaint(refused)
 
 
 def test_sigterm_ends_in_order(daemon: BotProcess) -> None:
@@ -137,7 +151,8 @@ def test_a_second_sigterm_ends_at_once(daemon: BotProcess) -> None:
     time.sleep(0.05)
     if daemon.process.poll() is None:
         daemon.process.send_signal(signal.SIGTERM)
-    assert daemon.ended(within_s=2) in (0, 1)
+    # the second may come when the work is done and nobody listens to signals any more
+    assert daemon.ended(within_s=2) in (0, 1, -signal.SIGTERM)
     assert "Traceback" not in daemon.stderr
 
 
@@ -151,10 +166,10 @@ def test_a_signal_and_a_file_kill_too(daemon: BotProcess) -> None:
     daemon.wait_until(lambda seen: seen["mode"] == "HALTED" and is_flat(seen), "HALTED and flat after the file")
 
 
-def test_every_looking_verb_prints_one_document(daemon: BotProcess, tmp_path: Path) -> None:
+def test_every_looking_verb_prints_one_document(watched: BotProcess) -> None:
     """Scripts read stdout: one JSON document per call, and records that agree with each other."""
     verbs = (("status",), ("positions",), ("orders",), ("orders", "--all"), ("fills",), ("decisions",), ("funding",))
-    seen = {" ".join(words): document(bot(*words, "--home", daemon.home, "--json")) for words in verbs}
+    seen = {" ".join(words): document(bot(*words, "--home", watched.home, "--json")) for words in verbs}
     assert seen["status"]["running"] is True
     assert seen["positions"], "pairs are held, so there are positions"
     sent = {row["order_id"] for row in seen["orders --all"]}
@@ -162,23 +177,23 @@ def test_every_looking_verb_prints_one_document(daemon: BotProcess, tmp_path: Pa
     assert {candidate["coin"] for candidate in seen["decisions"][0]["candidates"]} >= {"BTC", "ETH"}
 
 
-def test_records_export_as_csv(daemon: BotProcess, tmp_path: Path) -> None:
-    """Fills, funding, decisions and orders as a table with a header, to a file or to stdout, also without a daemon."""
-    daemon.verb("stop")
-    assert daemon.ended(within_s=20) == 0
-    printed = bot("fills", "--home", daemon.home, "--csv", "-")
+def test_records_export_as_csv(watched: BotProcess, tmp_path: Path) -> None:
+    """Fills, funding, decisions and orders as a table with a header, to a file or to stdout, also without a watched."""
+    watched.verb("stop")
+    assert watched.ended(within_s=20) == 0
+    printed = bot("fills", "--home", watched.home, "--csv", "-")
     rows = list(csv.DictReader(io.StringIO(printed.stdout)))
     assert {"order_id", "price", "quantity_base", "fee"} <= set(rows[0])
     for verb in ("orders", "decisions", "funding"):
         target = tmp_path / f"{verb}.csv"
         words = (verb, "--all") if verb == "orders" else (verb,)
-        assert bot(*words, "--home", daemon.home, "--csv", target).returncode == 0
+        assert bot(*words, "--home", watched.home, "--csv", target).returncode == 0
         assert target.is_file()
 
 
-def test_only_the_owner_may_talk_to_the_daemon(daemon: BotProcess) -> None:
+def test_only_the_owner_may_talk_to_the_daemon(watched: BotProcess) -> None:
     """The control socket orders trades: mode 0600."""
-    mode = AccountDir(daemon.home, "demo", "main").socket.stat().st_mode
+    mode = AccountDir(watched.home, "demo", "main").socket.stat().st_mode
     assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
 
 

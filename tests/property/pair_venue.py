@@ -96,6 +96,8 @@ class PairVenue:
         size = rules.quantity(sent.filled_lots)
         if order.side is Side.BUY and rules.fee_in_base:
             size *= 1 - rules.taker_fee
+        if sent.filled_lots:
+            self.pair.fruitless = 0  # as the engine does with every trade of the pair
         before = self.held[order.instrument]
         self.held[order.instrument] += size * int(order.side)
         if order.reduces_owner:

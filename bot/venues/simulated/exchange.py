@@ -51,7 +51,7 @@ class SimulatedExchange:
         self._transfers = Transfers(params, self._desks)
         self._observer = Observer(self._desks, self._desk)
         self._keeper = None if books is None else Bookkeeper(books)
-        self._committed_number = -1
+        self._committed_changes = -1
         for instrument in instruments:
             self._desk(instrument.venue).list_instrument(instrument)
         for down in self._faults.plan.downs:
@@ -100,7 +100,7 @@ class SimulatedExchange:
             Fatal: the books could not be written; nothing has been taken out then.
         """
         at_ns, _, venue, _, what = self._pending.entries[0]
-        if isinstance(what, Delivery) and self._keeper is not None and self._pending.number != self._committed_number:
+        if isinstance(what, Delivery) and self._keeper is not None and self._pending.changes != self._committed_changes:
             self.commit()
         self._pending.pop()
         self._now_ns = Nanos(max(at_ns, self._now_ns))
@@ -203,7 +203,7 @@ class SimulatedExchange:
         """
         if self._keeper is not None:
             self._keeper.commit(self.saved(), [desk.account for desk in self._desks.values()])
-            self._committed_number = self._pending.number
+            self._committed_changes = self._pending.changes
 
     def saved(self) -> SavedExchange:
         """The present as values that encode; two exchanges in the same state give the same bytes."""
@@ -231,7 +231,7 @@ class SimulatedExchange:
             restore_account(desk.account, venue, books.closed_orders(venue.venue), books.log(venue.venue))
         self._keeper = Bookkeeper(books)
         self._keeper.count_written([desk.account for desk in self._desks.values()])
-        self._committed_number = self._pending.number
+        self._committed_changes = self._pending.changes
 
     def _desk(self, venue: Venue) -> Desk:
         desk = self._desks.get(venue)

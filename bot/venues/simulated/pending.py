@@ -7,7 +7,7 @@ import heapq
 import msgspec
 
 from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
-from bot.domain.events import AccountEvent
+from bot.domain.events import AccountEvent, AccountReport, OrderReport, ReadFailed
 from bot.domain.values import Nanos, Venue
 
 Request = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer
@@ -48,6 +48,13 @@ class Pending:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.number = 0
+        self.reads = 0
+        """How many of the pushes were reads and their answers: they change no book and may be lost."""
+
+    @property
+    def changes(self) -> int:
+        """Counts everything put in that a restart must not lose."""
+        return self.number - self.reads
 
     def put_back(self, entries: list[Entry], number: int) -> None:
         """Restore what was under way."""
@@ -58,6 +65,10 @@ class Pending:
     def push(self, at_ns: Nanos, rank: int, venue: Venue, what: Happening) -> None:
         """Put in one happening."""
         self.number += 1
+        if isinstance(what, Arrival):
+            self.reads += isinstance(what.request, ReadAccount | QueryOrder)
+        elif isinstance(what, Delivery):
+            self.reads += isinstance(what.event, AccountReport | OrderReport | ReadFailed)
         heapq.heappush(self.entries, (at_ns, rank, venue, self.number, what))
 
     def pop(self) -> Entry:

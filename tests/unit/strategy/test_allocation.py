@@ -24,7 +24,7 @@ def verdict(pair: Candidate, rank: float = 1.0, action: Action = Action.OPEN, **
 
 
 def book(equity_usd: float = 10_000.0, held: dict[str, float] | None = None, smallest_usd: float = 60.0,
-         venues: dict[str, float] | None = None) -> Book:
+         venues: dict[str, float] | None = None, largest_usd: float = 1e12) -> Book:
     """An account at one venue, or at those given."""
     pairs = [candidate(kind, coin) for coin in COINS for kind in (PairKind.SPOT_PERP, PairKind.PERP_PERP)]
     return Book(
@@ -32,6 +32,7 @@ def book(equity_usd: float = 10_000.0, held: dict[str, float] | None = None, sma
         venue_equity_usd={Venue(name): usd for name, usd in (venues or {"alpha": equity_usd}).items()},
         held_usd=held or {},
         smallest_usd={each.key: smallest_usd for each in pairs},
+        largest_usd={each.key: largest_usd for each in pairs},
     )
 
 
@@ -163,3 +164,19 @@ def test_held_is_not_displaced_by_a_better_newcomer() -> None:
 def test_no_equity_no_pairs() -> None:
     """A wiped-out account opens nothing."""
     assert allocate([verdict(candidate())], book(-5.0), PARAMS).targets == ()
+
+
+def test_visible_depth_caps_what_is_opened_and_the_whole_of_what_is_held() -> None:
+    """A pair must be able to leave through the book it entered by."""
+    opened = allocate([verdict(candidate())], book(largest_usd=1_000.0), PARAMS).targets
+    assert opened[0].notional_usd == 1_000.0
+    held = verdict(candidate(), action=Action.HOLD, may_grow=True)
+    kept = allocate([held], book(held={candidate().key: 900.0}, largest_usd=1_000.0), PARAMS).targets
+    assert kept[0].notional_usd == 900.0
+
+
+def test_crumbs_are_not_opened() -> None:
+    """Below its least share of equity a pair is not worth its orders."""
+    found = allocate([verdict(candidate())], book(largest_usd=100.0), PARAMS)
+    assert found.targets == ()
+    assert found.passed[0].reason == "depth"

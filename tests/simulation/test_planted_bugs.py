@@ -1,0 +1,156 @@
+"""Each planted bug must be found: an invariant that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from bot.domain.events import AnyEvent, OrderUnknown, SessionStarted
+from bot.engine import account_desk, control_desk, orders_desk, pairs_desk
+from bot.engine.step import Step
+from bot.engine.turn import Turn
+from bot.execution import order_states
+from bot.execution.order_states import Order, OrderState
+from bot.portfolio.ledger import Ledger
+from bot.risk.modes import Mode, ModeState
+from bot.runtime.sim_process import MemoryJournal
+from bot.runtime.simulate import run_seed
+from tests.simulation.test_sim_seeds import task
+
+SEEDS = 6
+Patch = pytest.MonkeyPatch
+
+
+def timeout_taken_as_reject(patch: Patch) -> None:
+    def on_unknown(order: Order, event: OrderUnknown, params: Any) -> None:
+        order.state = OrderState.REJECTED
+
+    patch.setattr(order_states, "on_unknown", on_unknown)
+
+
+def resent_with_a_new_id(patch: Patch) -> None:
+    real = pairs_desk.situation
+
+    def situation(*args: Any) -> Any:
+        return msgspec.structs.replace(real(*args), doubtful_lots=0, doubtful_reducing_lots=0)
+
+    patch.setattr(pairs_desk, "situation", situation)
+
+
+def absence_without_proof(patch: Patch) -> None:
+    real = order_states.on_report
+
+    def on_report(order: Order, event: Any, params: Any) -> None:
+        real(order, event, params)
+        if order.live and not event.found:
+            order.state = OrderState.NOT_PLACED
+
+    patch.setattr(order_states, "on_report", on_report)
+
+
+def fill_applied_twice(patch: Patch) -> None:
+    real = Ledger.apply_fill
+
+    def apply_fill(self: Ledger, fill: Any, *rest: Any) -> bool:
+        book = self.state.books.get(fill.instrument)
+        if book is not None:
+            book.trades.pop(fill.trade_id, None)
+        return real(self, fill, *rest)
+
+    patch.setattr(Ledger, "apply_fill", apply_fill)
+
+
+def late_fill_dropped(patch: Patch) -> None:
+    real = orders_desk.on_fill
+
+    def on_fill(turn: Turn, fill: Any) -> None:
+        order = turn.state.orders.get(fill.order_id)
+        if order is None or order.state is not OrderState.SETTLING:
+            real(turn, fill)
+
+    patch.setattr(orders_desk, "on_fill", on_fill)
+
+
+def cancel_error_taken_as_cancelled(patch: Patch) -> None:
+    def on_cancel_failed(turn: Turn, event: Any) -> None:
+        order = turn.state.orders.get(event.order_id)
+        if order is not None and order.live:
+            order.state = OrderState.CANCELLED
+            turn.state.live_orders.pop(event.order_id, None)
+
+    patch.setattr(orders_desk, "on_cancel_failed", on_cancel_failed)
+
+
+def kill_kept_in_memory_only(patch: Patch) -> None:
+    real = control_desk.on_session
+
+    def on_session(turn: Turn, event: SessionStarted) -> None:
+        turn.state.modes.lift("kill")
+        real(turn, msgspec.structs.replace(event, latch=""))
+
+    patch.setattr(control_desk, "on_session", on_session)
+
+
+def opens_while_stopped(patch: Patch) -> None:
+    patch.setattr(ModeState, "mode", lambda self: Mode.RUN)
+    patch.setattr(ModeState, "blocks_open", lambda self, venue, instrument: "")
+
+
+def opens_before_reconciliation(patch: Patch) -> None:
+    patch.setattr(account_desk, "distrust", lambda turn, venue, why: None)
+
+
+def reducing_order_crosses_zero(patch: Patch) -> None:
+    real = orders_desk.place
+
+    def place(turn: Turn, owner: Any, wanted: Any, parent_id: str) -> bool:
+        more = wanted.lots + max(wanted.lots // 5, 1) if wanted.reduces_owner else wanted.lots
+        return real(turn, owner, msgspec.structs.replace(wanted, lots=more), parent_id)
+
+    patch.setattr(orders_desk, "place", place)
+
+
+def sent_before_the_commit(patch: Patch) -> None:
+    def add(self: MemoryJournal, event: AnyEvent, step: Step, pair: tuple[bytes, bytes]) -> None:
+        self.rows.append(pair)
+
+    patch.setattr(MemoryJournal, "add", add)
+
+
+def one_leg_is_fine(patch: Patch) -> None:
+    real = pairs_desk.situation
+
+    def situation(turn: Turn, pair: Any, leg: Any) -> Any:
+        seen = real(turn, pair, leg)
+        return seen if leg == pair.long_leg else msgspec.structs.replace(
+            seen, quantity=-real(turn, pair, pair.long_leg).quantity)
+
+    patch.setattr(pairs_desk, "situation", situation)
+
+
+@pytest.mark.parametrize(("plant", "finds"), [
+    (timeout_taken_as_reject, {"R3", "I2"}),
+    (resent_with_a_new_id, {"I2", "I15", "I4"}),
+    (absence_without_proof, {"R3", "I2"}),
+    (fill_applied_twice, {"I7", "I8", "I22"}),
+    (late_fill_dropped, {"I5", "I7", "I20", "R3", "I8"}),
+    (cancel_error_taken_as_cancelled, {"R3", "I8"}),
+    (kill_kept_in_memory_only, {"I14", "I4"}),
+    (opens_while_stopped, {"I4", "I13"}),
+    (opens_before_reconciliation, {"I13"}),
+    (reducing_order_crosses_zero, {"I4"}),
+    (sent_before_the_commit, {"I1"}),
+    (one_leg_is_fine, {"I3", "I4", "I15"}),
+], ids=lambda value: getattr(value, "__name__", None))
+def test_planted_bug_is_found(plant: Callable[[Patch], None], finds: set[str], monkeypatch: Patch) -> None:
+    """Within a few seeds one of the invariants that speak of it is broken."""
+    plant(monkeypatch)
+    found: set[str] = set()
+    for seed in range(SEEDS):
+        found |= {breach.invariant for breach in run_seed(task(seed, profile="hostile")).failing}
+        if found & finds:
+            return
+    pytest.fail(f"not found; broken were {sorted(found) or 'none'}")

@@ -1,0 +1,92 @@
+"""Seeded days with faults: no invariant breaks, every run repeats, and the storm reaches what it must."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.domain.errors import ConfigRefused
+from bot.engine.params import EngineParams
+from bot.runtime.sim_report import SeedReport
+from bot.runtime.simulate import SeedTask, run_seed, simulate_seeds
+from bot.venues.simulated.market.params import EmbeddedParams
+from bot.venues.simulated.params import SimulatedParams
+
+ROOT = Path(__file__).parents[2]
+
+
+def task(seed: int, days: float = 0.5, profile: str = "default") -> SeedTask:
+    return SeedTask(engine=EngineParams(), embedded=EmbeddedParams(), simulated=SimulatedParams(), seed=seed,
+                    days=days, profile=profile)
+
+
+def told(report: SeedReport) -> list[str]:
+    return [f"{breach.invariant} {breach.at} {breach.text}" for breach in report.failing]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_default_faults_break_no_invariant(seed: int) -> None:
+    """Lost, late, doubled, refused answers, venues down, deaths and operators: nothing that must never be."""
+    report = run_seed(task(seed))
+    assert report.violations == 0, told(report)
+    assert report.compared > 100
+
+
+@pytest.mark.parametrize("profile", ["calm", "normal", "hostile", "crash"])
+def test_every_profile_runs_without_a_violation(profile: str) -> None:
+    """Each kind of day is survived, the crash day with its planted moves too."""
+    report = run_seed(task(101, profile=profile))
+    assert report.violations == 0, told(report)
+
+
+def test_faults_and_rare_states_are_reached() -> None:
+    """A plan that never gets anywhere proves nothing: the first faults and the states they lead to are counted."""
+    report = run_seed(task(7, days=1.0, profile="hostile"))
+    faults, rare = dict(report.faults), dict(report.rare_states)
+    for kind in ("lost_answer", "lost_request", "late_booking", "rejected", "delayed_answer", "duplicated",
+                 "dropped_event", "read_failure", "venue_down", "operator_resume"):
+        assert faults.get(kind, 0) > 0, kind
+    assert sum(count for name, count in faults.items() if name.startswith("death_")) >= 5
+    for state in ("unknown_at_restart", "duplicate_fill_seen", "not_placed_proven", "unwinding_reached"):
+        assert rare[state] > 0, state
+
+
+def test_same_seed_gives_the_same_trace_under_any_hash_seed() -> None:
+    """Two processes with different PYTHONHASHSEED make the same decisions on the same events."""
+    documents = []
+    for hash_seed in ("1", "4242"):
+        run = subprocess.run(
+            [sys.executable, "-m", "bot", "sim", "--seeds", "3", "--days", "0.5", "--json"], cwd=ROOT, check=True,
+            capture_output=True, text=True, env={**os.environ, "PYTHONHASHSEED": hash_seed}, timeout=120,
+        )
+        documents.append(json.loads(run.stdout))
+    for document in documents:
+        assert document.pop("wall_s") > 0
+        assert document.pop("cpu_s") > 0
+    assert documents[0] == documents[1]
+    assert documents[0]["violations"] == 0
+
+
+def test_seeds_in_two_workers_give_the_report_of_one() -> None:
+    """The order of the results is that of the seeds, whoever is done first."""
+    args = (EngineParams(), EmbeddedParams(), SimulatedParams())
+    both = simulate_seeds(*args, 11, 12, 0.25, "normal")
+    first, second = (simulate_seeds(*args, seed, seed, 0.25, "normal") for seed in (11, 12))
+    assert both.seeds == 2
+    assert both.orders == first.orders + second.orders
+    assert both.events == first.events + second.events
+    assert first.trace_hash != second.trace_hash
+
+
+def test_unknown_profile_and_impossible_days_are_one_line() -> None:
+    """The line names what there is."""
+    args = (EngineParams(), EmbeddedParams(), SimulatedParams())
+    with pytest.raises(ConfigRefused, match="profile 'mild': unknown; there are calm, normal"):
+        simulate_seeds(*args, 0, 0, 1.0, "mild")
+    with pytest.raises(ConfigRefused, match="days = 0.1: must lie between"):
+        simulate_seeds(*args, 0, 0, 0.1, "normal")

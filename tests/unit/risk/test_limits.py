@@ -1,0 +1,115 @@
+"""The last gate: every limit holds at its bound, refuses beyond it and at NaN; a reducing order always passes."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import pytest
+
+from bot.domain.orders import ApprovedOrder, Refusal
+from bot.domain.values import Nanos, Side
+from bot.risk.limits import RUNAWAY, Exposure, approve_reducing, review
+from bot.risk.params import RiskLimits
+from tests.unit.execution.scenes import T0, intent
+
+LIMITS = RiskLimits()
+CALM = Exposure(
+    blocked="", equity_usd=100_000.0, order_notional_usd=1_000.0, distance_bps=3.0, gross_usd=0.0, venue_gross_usd=0.0,
+    venue_perp_usd=0.0, venue_futures_equity_usd=50_000.0, is_perp=True, data_age_s=1.0, data_age_s_max=5.0,
+    orders_last_minute=0, notional_last_hour_usd=0.0,
+)
+AT_BOUND: list[tuple[str, dict[str, float], str]] = [
+    ("data_age_s_max", {"data_age_s": 5.0}, "data_age_s"),
+    ("order_notional_max_usd", {"order_notional_usd": 250_000.0}, "order_notional_usd"),
+    ("price_collar_bps", {"distance_bps": 600.0}, "distance_bps"),
+    ("gross_leverage_max", {"gross_usd": 299_000.0}, "gross_usd"),
+    ("venue_share_max", {"venue_gross_usd": 299_000.0}, "venue_gross_usd"),
+    ("notional_per_hour_max_x", {"notional_last_hour_usd": 1_999_000.0}, "notional_last_hour_usd"),
+    ("perp_leverage_max", {"venue_perp_usd": 249_000.0}, "venue_perp_usd"),
+]
+
+
+def judged(exposure: Exposure) -> ApprovedOrder | Refusal:
+    return review(intent(), exposure, LIMITS, T0, 7)
+
+
+@pytest.mark.parametrize(("limit", "bound", "field"), AT_BOUND, ids=[row[0] for row in AT_BOUND])
+def test_a_limit_allows_its_bound_and_refuses_beyond_and_what_is_not_known(
+    limit: str, bound: dict[str, float], field: str,
+) -> None:
+    """R5 and R7: worst case at the bound passes, a hair more is refused by that limit's name, and so is NaN."""
+    at = msgspec.structs.replace(CALM, **bound)
+    room = {"venue_futures_equity_usd": 1e9} if field != "venue_perp_usd" else {}
+    wide = msgspec.structs.replace(at, **room)
+    assert isinstance(judged(wide), ApprovedOrder)
+    for worse in (math.nextafter(bound[field], math.inf) + 1e-6, math.nan, math.inf):
+        verdict = judged(msgspec.structs.replace(wide, **{field: worse}))
+        assert isinstance(verdict, Refusal)
+        assert verdict.limit == limit
+
+
+def test_the_hundred_and_twentieth_order_of_a_minute_is_the_last() -> None:
+    """F29; it is a runaway, as is too much notional within an hour."""
+    assert isinstance(judged(msgspec.structs.replace(CALM, orders_last_minute=119)), ApprovedOrder)
+    verdict = judged(msgspec.structs.replace(CALM, orders_last_minute=120))
+    assert isinstance(verdict, Refusal)
+    assert (verdict.limit, verdict.value, verdict.allowed) == ("orders_per_minute_max", 121.0, 120.0)
+    assert {"orders_per_minute_max", "notional_per_hour_max_x"} == RUNAWAY
+
+
+@pytest.mark.parametrize("equity", [-1.0, math.nan])
+def test_an_account_without_equity_opens_nothing(equity: float) -> None:
+    """Below zero, or not known."""
+    verdict = judged(msgspec.structs.replace(CALM, equity_usd=equity))
+    assert isinstance(verdict, Refusal)
+    assert verdict.limit == "equity_min_usd"
+
+
+def test_spot_does_not_count_against_the_perp_leverage() -> None:
+    """A coin bought needs no futures collateral."""
+    exposure = msgspec.structs.replace(CALM, venue_futures_equity_usd=0.0, is_perp=False)
+    assert isinstance(judged(exposure), ApprovedOrder)
+    assert isinstance(judged(msgspec.structs.replace(exposure, is_perp=True)), Refusal)
+
+
+def test_a_mode_refuses_by_its_reason() -> None:
+    """The reason is part of the limit's name."""
+    verdict = judged(msgspec.structs.replace(CALM, blocked="kill"))
+    assert isinstance(verdict, Refusal)
+    assert verdict.limit == "mode_kill"
+
+
+@pytest.mark.parametrize(("lots", "ticks"), [(0, 1), (-1, 1), (1, 0)])
+def test_an_order_of_nothing_is_refused(lots: int, ticks: int) -> None:
+    """No lots or no price is no order."""
+    verdict = review(intent(lots, ticks=ticks), CALM, LIMITS, T0, 7)
+    assert isinstance(verdict, Refusal)
+    assert verdict.limit == "order_lots_min"
+
+
+def test_a_reducing_order_is_never_refused() -> None:
+    """I19: whatever the mode, the equity, the age of data or the number of orders."""
+    worst = msgspec.structs.replace(
+        CALM, blocked="kill", equity_usd=math.nan, order_notional_usd=1e12, distance_bps=math.nan, data_age_s=math.inf,
+        orders_last_minute=10**6, gross_usd=math.nan, notional_last_hour_usd=math.inf)
+    verdict = review(intent(side=Side.SELL, reduces=True), worst, LIMITS, Nanos(9), 7)
+    assert verdict == ApprovedOrder(intent(side=Side.SELL, reduces=True), Nanos(9), 7)
+
+
+@pytest.mark.parametrize("wrong", [intent(), intent(0, reduces=True), intent(reduces=True, ticks=0)])
+def test_the_open_door_takes_reducing_orders_only(wrong: object) -> None:
+    """What is approved unseen must be what it says."""
+    with pytest.raises(ValueError, match="not a reducing order"):
+        approve_reducing(wrong, T0, 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [
+    {"gross_leverage_max": 10.1}, {"perp_leverage_max": 0.0}, {"price_collar_bps": 1001.0},
+    {"daily_loss_stop_pct": 21.0}, {"drawdown_stop_pct": 51.0}, {"margin_reduce_share": 0.7},
+    {"data_age_s_max": 61.0}, {"reconcile_s": 5.0},
+])
+def test_a_limit_beyond_the_cap_in_code_is_refused(change: dict[str, float]) -> None:
+    """No configuration takes the guard rails away; the message names the key."""
+    with pytest.raises(ValueError, match=next(iter(change))):
+        RiskLimits(**change)  # type: ignore[arg-type]
