@@ -89,7 +89,8 @@ class BotProcess:
         until = time.monotonic() + PATIENCE_S
         seen: dict[str, Any] = {}
         while time.monotonic() < until:
-            assert self.process.poll() is None, f"ended ({self.process.returncode}) before {what}: {self.stderr[-2000:]}"
+            ended = self.process.poll()
+            assert ended is None, f"ended ({ended}) before {what}: {self.stderr[-2000:]}"
             seen = self.status()
             if seen["running"] and wanted(seen):
                 return seen

@@ -93,14 +93,27 @@ class _Run:
     def _world(self, recovered: Recovered) -> World:
         """The world of a fresh account, or the one that goes on where the journal ends."""
         options, resume_ns = self.options, recovered.last_at_ns if recovered.resumed else None
-        books = BooksFile(self.place.venue)
-        self.funded = books.holds_account
+        books = self._books(recovered)
         if options.feed == "replay":
             return history_world(self.settings, options.scope, books=books, resume_ns=resume_ns)
         end_ns = None
         if options.for_ns is not None:
             end_ns = max(resume_ns or 0, DEMO_START_NS) + options.for_ns
         return demo_world(self.settings, end_ns=end_ns, books=books, resume_ns=resume_ns)
+
+    def _books(self, recovered: Recovered) -> BooksFile:
+        """The exchange's own file.
+
+        Raises:
+            Fatal: it is gone although we have a record: what we hold at the venues would be made up.
+        """
+        path, lost = self.place.venue, recovered.resumed and not self.place.venue.is_file()
+        books = None if lost else BooksFile(path)
+        if books is None or (recovered.resumed and not books.holds_account):
+            raise Fatal(f"{path}: the exchange's books are missing, yet {self.place.journal.name} goes on from them; "
+                        "restore a copy or use --account NAME")
+        self.funded = books.holds_account
+        return books
 
     def _daemon(self, engine: Engine, world: World, journal: Journal, recovered: Recovered) -> Daemon:
         settings, place = self.settings, self.place

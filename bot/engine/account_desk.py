@@ -15,7 +15,7 @@ from bot.domain.events import (
     TransferEnded,
     VenueConnection,
 )
-from bot.domain.values import NS_PER_S, Nanos, is_pair_owner
+from bot.domain.values import MONEY, NS_PER_S, ZERO, Nanos, Wallet, is_pair_owner
 from bot.engine import orders_desk, pairs_desk
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
@@ -23,6 +23,8 @@ from bot.execution import order_states
 from bot.execution.reconcile import compare_books, compare_open_orders
 from bot.risk import stops
 
+LOST_TRANSFER_AFTER_NS = 60 * NS_PER_S
+"""A transfer younger than this may still be on its way to the venue."""
 FUNDING_GAP_USD = Decimal("0.05")
 """A payment that differs from our own estimate by more than this and 5 % alarms."""
 
@@ -38,6 +40,8 @@ def on_cash(turn: Turn, event: CashMoved) -> None:
 
 def on_funding_paid(turn: Turn, event: FundingPaid) -> None:
     """Booked once per settlement from what the venue paid; our own estimate stands beside it."""
+    if orders_desk.is_unknown(turn, event.venue, event.instrument):
+        return
     instrument = turn.instrument(event.instrument)
     pending = dict(turn.ledger.pending_settlements()).get(event.instrument)
     turn.revalue(event.instrument)
@@ -58,6 +62,8 @@ def on_funding_paid(turn: Turn, event: FundingPaid) -> None:
 
 def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
     """The venue closed part of a position: the other leg goes at once."""
+    if orders_desk.is_unknown(turn, event.venue, event.instrument):
+        return
     turn.revalue_all()
     instrument = turn.instrument(event.instrument)
     shares = turn.ledger.apply_forced_fill(event, instrument, turn.state.market.mid(event.instrument))
@@ -78,6 +84,7 @@ def on_transfer_ended(turn: Turn, event: TransferEnded) -> None:
     if not turn.ledger.end_transfer(event):
         return
     turn.state.transfers.pop(event.transfer_id, None)
+    turn.state.transfers_overdue.pop(event.transfer_id, None)
     turn.note("transfer_ended", transfer_id=event.transfer_id, ok=event.ok, fee_usd=event.fee_usd, why=event.why)
     if not event.ok:
         turn.alert("transfer_failed", f"transfer {event.transfer_id} came back: {event.why}")
@@ -127,6 +134,7 @@ def on_report(turn: Turn, event: AccountReport) -> None:
         on_funding_paid(turn, paid)
     for ended in event.transfers_ended:
         on_transfer_ended(turn, ended)
+    _settle_among_owners(turn, event)
     venue.cursor = max(venue.cursor, event.cursor)
     if event.request_id != venue.read_id:
         return  # an older answer: what it brought is booked, but it proves nothing about now
@@ -136,13 +144,27 @@ def on_report(turn: Turn, event: AccountReport) -> None:
     _compare_books(turn, venue, event)
 
 
+def _settle_among_owners(turn: Turn, event: AccountReport) -> None:
+    """Settlements before this report at which our net was zero: the venue pays nothing, our owners pay each other."""
+    for leg, settled_ns in turn.ledger.pending_settlements():
+        if turn.venue_of(leg) != event.venue or settled_ns >= event.taken_ns:
+            continue
+        history, mark = turn.state.market.funding.get(leg), turn.state.market.value_marks.get(leg)
+        if history is None or history.settled_ns != settled_ns or mark is None:
+            continue  # its rate is not at hand: it stays pending rather than being guessed
+        shares = turn.ledger.settle_among_owners(leg, settled_ns, mark, Decimal(repr(history.last_rate)))
+        if shares:
+            turn.note("funding_shared", instrument=leg, settled_ns=settled_ns, rate=history.last_rate,
+                      owners=",".join(share.owner for share in shares))
+
+
 def _compare_orders(turn: Turn, event: AccountReport) -> None:
     findings = compare_open_orders(event, turn.state.orders, turn.state.live_orders, 2 * NS_PER_S)
     for order_id in findings.forgotten:
         turn.alert("forgotten_order", f"{event.venue}: our order {order_id} is open and unknown here: cancelling")
-        any_instrument = next(iter(turn.state.market.instruments))
+        any_there = next(i.id for i in turn.state.market.instruments.values() if i.venue == event.venue)
         order = turn.state.orders.get(order_id)
-        instrument = order.intent.instrument if order is not None else any_instrument
+        instrument = order.intent.instrument if order is not None else any_there
         turn.commands.append(CancelOrder(event.venue, instrument, order_id))
     for order_id in findings.missing:
         order_states.doubt(turn.state.orders[order_id], turn.now_ns, turn.params.execution)
@@ -155,6 +177,8 @@ def _compare_orders(turn: Turn, event: AccountReport) -> None:
 def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
     """Compare only what is at rest: orders or transfers on their way make both sides right at different times."""
     in_motion = any(turn.state.orders[o].intent.venue == event.venue for o in turn.state.live_orders)
+    if not in_motion:
+        _end_lost_transfers(turn, venue, event)
     in_motion = in_motion or bool(turn.ledger.state.transfers)
     if not in_motion:
         differences = compare_books(event, turn.ledger, turn.state.market.instruments)
@@ -174,6 +198,26 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         turn.note("venue_reconciled", venue=venue.venue)
         for pair in turn.state.pairs.values():
             turn.look(pair.pair_id)
+
+
+def _end_lost_transfers(turn: Turn, venue: VenueState, event: AccountReport) -> None:
+    """A transfer whose command died with its process never left: two reads a minute on show the cash where it was."""
+    for transfer_id, sent_ns in tuple(turn.state.transfers.items()):
+        transfer = turn.ledger.state.transfers[transfer_id]
+        if transfer.venue_from != event.venue or event.taken_ns - sent_ns < LOST_TRANSFER_AFTER_NS:
+            continue
+        spot = transfer.wallet_from is Wallet.SPOT
+        wallets = turn.ledger.wallets(event.venue)
+        theirs, ours = (event.spot_usd, wallets.spot_usd) if spot else (event.futures_usd, wallets.futures_usd)
+        if MONEY.subtract(theirs, ours) != transfer.amount_usd:
+            venue.lost_transfer = "" if venue.lost_transfer == transfer_id else venue.lost_transfer
+        elif venue.lost_transfer != transfer_id:
+            venue.lost_transfer = transfer_id
+            venue.next_read_ns = Nanos(turn.now_ns + 2 * NS_PER_S)
+        else:
+            venue.lost_transfer = ""
+            ended = TransferEnded(turn.now_ns, transfer.venue_to, transfer_id, False, ZERO, "never left")
+            on_transfer_ended(turn, ended)
 
 
 def _differ(turn: Turn, venue: VenueState, text: str) -> None:
@@ -219,6 +263,7 @@ def watch_transfers(turn: Turn) -> None:
     """Alert a transfer that has not arrived in time."""
     timeout_ns = int(turn.params.risk.transfer_timeout_s * NS_PER_S)
     for transfer_id, sent_ns in turn.state.transfers.items():
-        if turn.now_ns - sent_ns > timeout_ns:
+        if turn.now_ns - sent_ns > timeout_ns and transfer_id not in turn.state.transfers_overdue:
+            turn.state.transfers_overdue[transfer_id] = None
             turn.alert("transfer_overdue", f"transfer {transfer_id} has not arrived after "
                                            f"{turn.params.risk.transfer_timeout_s:g} s")

@@ -122,7 +122,8 @@ def _resume(turn: Turn) -> None:
     turn.state.rejects.clear()
     turn.state.recent_opens.clear()
     turn.state.killed_flatten = False
-    turn.state.stops.peak_usd = turn.equity_usd()
+    if "drawdown" in lifted:
+        turn.state.stops.peak_usd = turn.equity_usd()
     turn.note("mode_changed", mode=modes.mode().value, lifted=",".join(lifted))
 
 

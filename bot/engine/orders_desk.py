@@ -10,11 +10,12 @@ from bot.domain.events import (
     OrderClosed,
     OrderRejected,
     OrderReport,
+    OrderStatus,
     OrderUnknown,
     RejectReason,
 )
 from bot.domain.orders import OrderIntent, Refusal
-from bot.domain.values import DUST, NS_PER_MINUTE, NS_PER_S, Nanos, OrderId, Owner, is_pair_owner
+from bot.domain.values import DUST, NS_PER_MINUTE, NS_PER_S, InstrumentId, Nanos, OrderId, Owner, Venue, is_pair_owner
 from bot.engine.exposure import exposure_of
 from bot.engine.state import EngineState
 from bot.engine.turn import Turn
@@ -150,11 +151,25 @@ def on_report(turn: Turn, event: OrderReport) -> None:
         order_states.on_report(order, event, turn.params.execution)
         if was_live and order.state is OrderState.NOT_PLACED:
             turn.note("order_not_placed", order_id=event.order_id, instrument=order.intent.instrument)
+        if event.status is OrderStatus.OPEN and order.live and order.cancel_sent_ns is not None:
+            cancel(turn, order)  # the cancel was refused or lost, and the order still rests (F20)
         _settle(turn, order)
+
+
+def is_unknown(turn: Turn, venue: Venue, instrument: InstrumentId) -> bool:
+    """Whether the venue reports on something this session does not trade: alerted and never booked, it is foreign."""
+    if instrument in turn.state.market.instruments:
+        return False
+    text = f"{instrument}: the account has dealings in an instrument that is not traded here"
+    if turn.state.modes.block_venue(venue, turn.reason("foreign_fill", text, "operator: resume")):
+        turn.alert("foreign_fill", text, page=True)
+    return True
 
 
 def on_fill(turn: Turn, fill: Fill) -> None:
     """A trade of ours: booked once, at any age, for whoever owns the order."""
+    if is_unknown(turn, fill.venue, fill.instrument):
+        return
     order = turn.state.orders.get(fill.order_id)
     owner = order.intent.owner if order is not None else DUST
     turn.revalue_owner(owner)

@@ -47,6 +47,8 @@ class VenueState(msgspec.Struct):
     reconciled_ns: Nanos | None = None
     differences: int = 0
     """Reads in a row that disagreed with our books."""
+    lost_transfer: str = ""
+    """A transfer from here that one read has shown never to have left."""
     reference_distance: float | None = None
     """Distance to liquidation when the pool's pairs were last built."""
     reference_stale: bool = False
@@ -79,6 +81,8 @@ class EngineState(msgspec.Struct):
     pairs_closed: int = 0
     transfers: dict[str, Nanos] = {}
     """Our transfers under way, and since when."""
+    transfers_overdue: dict[str, None] = {}
+    """Those that have been alerted."""
     transfers_made: int = 0
     rejects: dict[InstrumentId, list[tuple[Nanos, str]]] = {}
     recent_opens: list[tuple[Nanos, float]] = []

@@ -86,8 +86,14 @@ class Invariants:
         if self._flat_by_ns is not None:
             self._flat_by_ns = at_ns + FLAT_NS
 
-    def process_died(self, at_ns: int, place: str, step: Step) -> None:
-        """What the death left behind."""
+    def process_died(self, event: AnyEvent, place: str, step: Step) -> None:
+        """What the death left behind: an order that was never committed was never confirmed; a kill is latched."""
+        if isinstance(event, Control) and place == "before_commit":
+            if event.action in _KILLS:
+                self.orders.latched()
+                self._kill(event)
+            else:
+                self.orders.unheard()
         if any(isinstance(command, SubmitOrder) for command in step.commands):
             self.rare.note("died_with_order_sent" if place == "after_send" else "died_with_order_unsent")
 

@@ -33,7 +33,7 @@ class OrderInvariants:
         self._intents: dict[OrderId, None] = {}
         self._epoch = 0
         self._unreconciled: dict[Venue, int] = {}
-        self._stopped = False
+        self._stopped = self._stopped_before = False
 
     def process_started(self, intents: dict[OrderId, None], epoch: int) -> None:
         """A new process; `intents` is its journal's live record of what is committed."""
@@ -44,6 +44,10 @@ class OrderInvariants:
     def latched(self) -> None:
         """A kill was ordered while nobody ran: it holds from the next start."""
         self._stopped = True
+
+    def unheard(self) -> None:
+        """The last operator's order died with the process before it was committed: the operator was told so."""
+        self._stopped = self._stopped_before
 
     def before(self, event: AnyEvent) -> None:
         """What the event itself forbids or allows, whatever the engine makes of it."""
@@ -58,6 +62,7 @@ class OrderInvariants:
                 if event.taken_ns >= self._unreconciled.get(event.venue, 0):
                     self._unreconciled.pop(event.venue, None)
             case Control():
+                self._stopped_before = self._stopped
                 self._stopped = event.action in _STOPS or (self._stopped and event.action is not OperatorAction.RESUME)
             case _:
                 pass

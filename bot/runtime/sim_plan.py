@@ -32,6 +32,7 @@ REBALANCE_OFFSET_NS: Final = 2 * NS_PER_MINUTE
 BUSY_NS: Final = 5 * NS_PER_MINUTE
 WAITS_NS: Final = 10 * NS_PER_MINUTE
 """An operator waits at most this long for an order to be on its way."""
+_SWING_H: Final = 6
 _STOPS: Final = (OperatorAction.FLATTEN, OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL,
                  OperatorAction.FLATTEN, OperatorAction.KILL_HOLD)
 
@@ -160,10 +161,16 @@ def _orders(streams: Streams, profile: Profile, span: tuple[int, int], end_ns: i
 def _scenarios(
     streams: Streams, profile: Profile, span: tuple[int, int], start_ns: int, coins: tuple[str, ...]
 ) -> tuple[Scenario, ...]:
-    """The premium is rich from the start, so that there is something to trade; moves come on top."""
+    """Premiums that swing between rich and poor, so that there is always something to trade; moves come on top."""
     day_ns = start_ns - start_ns % NS_PER_DAY
-    whole_h = max((span[1] - day_ns) / NS_PER_HOUR, 1.0)
-    found = [Scenario(day=0, coin=ALL_COINS, log_jump=0.0, hour=0.0, duration_h=whole_h, premium_bps=6.0)]
+    found = []
+    for hour in range(0, (span[1] - day_ns) // NS_PER_HOUR + 1, _SWING_H):
+        for coin in coins:
+            premium_bps = 5.0 + 20.0 * streams.uniform(f"premium:{coin}") if hour % (3 * _SWING_H) else 20.0
+            if streams.uniform(f"premium:{coin}:poor") < 0.2:
+                premium_bps = -15.0
+            found.append(Scenario(day=hour // 24, coin=coin, log_jump=0.0, hour=float(hour % 24),
+                                  duration_h=float(_SWING_H), premium_bps=premium_bps))
     for at_ns in _instants(streams, "moves", profile.market_moves, span):
         coin = (ALL_COINS, *coins)[int(streams.uniform("moves:coin") * (1 + len(coins)))]
         jump = (2 * streams.uniform("moves:jump") - 1) * profile.move_log_max

@@ -73,7 +73,7 @@ class SimProcess:
         self._snapshot = (0, self.engine.snapshot())
         self.journal = MemoryJournal()
         self.trace = RunHash()
-        self.epoch = 0
+        self.epoch = self.events = 0
         self.latch = ""
         self.done: dict[str, int] = {}
         """Deaths by place and operator's orders, as they happened."""
@@ -91,6 +91,7 @@ class SimProcess:
             self._count(f"operator_{event.action.value}")
             if event.action in _KILLS:
                 self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
+        self.events += 1
         step = self.engine.step(event)
         pair = (encode_event(event), encode_step(step))
         self.trace.add(*pair)
@@ -179,5 +180,5 @@ class SimProcess:
         if death.place != "before_commit":
             self._invariants.seen(event, step, dying=True)
             self._unlatch(event)
-        self._invariants.process_died(event.at_ns, death.place, step)
+        self._invariants.process_died(event, death.place, step)
         self.journal.lose_tail()

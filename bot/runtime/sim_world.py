@@ -29,7 +29,7 @@ _COINS: Final = ("BTC", "XRP")
 _VENUES_MAX: Final = 2
 _IN_FLIGHT_NS: Final = 20_000_000
 """Half the way from us to a venue."""
-_WARMUP_HOURS: Final = 21 * 24
+_WARMUP_HOURS: Final = 80
 
 
 def small_market(params: EmbeddedParams) -> EmbeddedParams:
@@ -53,7 +53,8 @@ def eager(params: EngineParams) -> EngineParams:
     """
     carry = msgspec.structs.replace(
         params.carry, entry_buffer_bps=0.0, exit_buffer_bps=0.0, hurdle_annual=0.0, risk_premium_annual=0.0,
-        min_hold_h=0.5, cool_down_h=0.0, basis_observations_min=1, coin_share_max=0.5,
+        min_hold_h=0.5, cool_down_h=0.0, basis_observations_min=1, coin_share_max=0.5, forecast_half_life_h=8.0,
+        slow_half_life_h=24.0, mean_doubt_h=0.0, mean_weight=1.0,
     )
     risk = msgspec.structs.replace(params.risk, daily_loss_stop_pct=20.0, drawdown_stop_pct=50.0)
     return msgspec.structs.replace(params, carry=carry, risk=risk, rebalance_every_s=REBALANCE_NS // NS_PER_S,

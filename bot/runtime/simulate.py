@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from bot.domain.errors import BotError
 from bot.domain.events import (
     BarsClosed,
     FundingSettled,
@@ -43,6 +44,9 @@ __all__ = ["SimReport", "run_seed", "simulate_seeds"]
 
 WORKERS: Final = 2
 _MARKET: Final = (Quotes, Marks, Prints, BarsClosed, FundingSettled, TradingHalted, InstrumentsChanged, ReferenceRate)
+
+_ERRORS: Final = (BotError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
+"""What a mistake in the bot may raise; its seed ends there."""
 
 Progress = Callable[[int, int, SeedReport], None]
 """(seeds done, seeds in all, the newest one's report)"""
@@ -113,41 +117,43 @@ def plan_of(task: SeedTask) -> SimPlan:
                      tuple(Venue(venue.venue) for venue in market.venues), tuple(coin.coin for coin in market.coins))
 
 
-def run_seed(task: SeedTask, engines: EngineMaker | None = None) -> SeedReport:
-    """One seed from beginning to end; `engines` lets a test plant a bug."""
+def run_seed(task: SeedTask, engines: EngineMaker | None = None, plan: SimPlan | None = None) -> SeedReport:
+    """One seed from beginning to end; another `plan` than the seed's own and other `engines` serve tests."""
     watch = Stopwatch()
-    plan = plan_of(task)
+    plan = plan or plan_of(task)
     world = SimWorld(plan, small_market(task.embedded), task.simulated)
     maker = engines or Engines(msgspec.structs.replace(eager(task.engine), seed=plan.seed))
     breaches = Breaches(plan.seed)
     invariants = Invariants(world, maker, breaches)
     process = SimProcess(world, maker, invariants)
     process.start(world.first_ns)
-    events = _live(world, process, invariants)
-    at_ns = world.schedule.now_ns
-    process.prove_journal(at_ns)
-    invariants.finish(at_ns)
+    try:
+        _live(world, process, invariants)
+        at_ns = world.schedule.now_ns
+        process.prove_journal(at_ns)
+        invariants.finish(at_ns)
+    except _ERRORS as error:
+        text = f"the bot raised {type(error).__name__}: {error}"
+        breaches.add("RAISED", type(error).__name__, world.schedule.now_ns, text)
     fills = sum(len(world.exchange.account(venue).fills) for venue in world.venues)
     faults = {**world.exchange.fault_counts, **process.done, **_of_plan(plan)}
     return SeedReport(
-        plan=plan, events=events, orders=len(invariants.orders.sent), fills=fills, compared=invariants.compared,
+        plan=plan, events=process.events, orders=len(invariants.orders.sent), fills=fills, compared=invariants.compared,
         violations=breaches.count, failing=tuple(breaches.kept), faults=tuple(sorted(faults.items())),
         rare_states=tuple(invariants.rare.counts.items()), trace_hash=process.trace.hexdigest(), cpu_s=watch.cpu_s(),
     )
 
 
-def _live(world: SimWorld, process: SimProcess, invariants: Invariants) -> int:
-    """Pop the schedule to its end, through every death; how many events the bot took."""
-    schedule, events = world.schedule, 0
+def _live(world: SimWorld, process: SimProcess, invariants: Invariants) -> None:
+    """Pop the schedule to its end, through every death."""
+    schedule = world.schedule
     while (event := schedule.pop()) is not None:
-        events += 1
         if isinstance(event, InstrumentsChanged):
             world.went_by(event)
         invariants.expect(event)
         death = process.take(event)
         if death is not None:
             _dead_until(world, process, Nanos(event.at_ns + death.down_ns))
-    return events
 
 
 def _dead_until(world: SimWorld, process: SimProcess, restart_ns: Nanos) -> None:
@@ -169,4 +175,5 @@ def _dead_until(world: SimWorld, process: SimProcess, restart_ns: Nanos) -> None
 
 def _of_plan(plan: SimPlan) -> dict[str, int]:
     """What the plan does to the world by itself."""
-    return {"market_move": len(plan.scenarios) - 1, "venue_down_window": len(plan.faults.downs)}
+    moves = sum(move.log_jump != 0.0 for move in plan.scenarios)
+    return {"market_move": moves, "venue_down_window": len(plan.faults.downs)}

@@ -14,6 +14,10 @@ UNTOUCHED = ("leg_halted", "data_missing", "in_motion")
 """Verdicts on held pairs that say nothing about their size."""
 
 
+CRUMB_SHARE = 0.5
+"""A cap that leaves a held pair less than this share of the least size of a new one closes it."""
+
+
 class Book(msgspec.Struct, frozen=True, kw_only=True):
     """What the allocation needs to know of the account, USD as floats."""
 
@@ -161,6 +165,10 @@ def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Tar
     if verdict.reason in UNTOUCHED or not (shrink or grow):
         return Target(candidate=candidate, notional_usd=held_usd, action=Action.HOLD, reason=verdict.reason)
     target_usd = max(held_usd + more_usd, 0.0)
+    if target_usd < CRUMB_SHARE * params.pair_share_min * book.equity_usd:
+        # what its cap leaves is a crumb: not worth a margin pool, a lot grid and four more orders later
+        room.change(candidate, -held_usd)
+        return Target(candidate=candidate, notional_usd=0.0, action=Action.CLOSE, reason=cap)
     room.change(candidate, target_usd - held_usd)
     room.binding.append(f"{cap}:{candidate.key}")
     return Target(candidate=candidate, notional_usd=target_usd, action=Action.HOLD, reason=cap, resized=True)

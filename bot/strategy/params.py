@@ -40,7 +40,7 @@ class CarryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Hours the settlements must span before a series may be forecast."""
     forecast_age_h_max: float = 17.0
     """Oldest last settlement a forecast may stand on: two 8 h intervals and an hour."""
-    basis_observations_min: int = 24
+    basis_observations_min: int = 4
     """Hourly basis samples needed before its median may be used."""
     basis_window_h: int = 720
     """Window of the rolling median of the basis."""
@@ -90,7 +90,7 @@ class CarryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Most of the equity bound by all pairs; the rest pays fees and rounding."""
     depth_multiple_min: float = 2.0
     """The visible depth of each leg must be this multiple of the order."""
-    pair_share_min: float = 0.02
+    pair_share_min: float = 0.05
     """A pair is opened, and changed in size, only by at least this share of equity in notional."""
     resize_share_min: float = 0.20
     """A held pair is resized only when off by more than this share ..."""

@@ -13,7 +13,7 @@ from bot.app.engines import Engines, build_id, decision_hash
 from bot.domain.commands import SubmitOrder
 from bot.domain.events import AnyEvent, Fill, ForcedFill, SessionStarted
 from bot.domain.orders import OrderIntent
-from bot.domain.values import MONEY, NS_PER_S, ZERO, OrderId, Owner
+from bot.domain.values import MONEY, NS_PER_S, ZERO, OrderId, Owner, Venue
 from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.execution.order_states import OrderState
@@ -183,7 +183,7 @@ def check_pairs(account: Account) -> None:
             waiting = set(engine.state.venues)
         for note in step.notes:
             if note.name == "venue_reconciled":
-                waiting.discard(dict(note.keys)["venue"])  # type: ignore[arg-type]
+                waiting.discard(Venue(dict(note.keys)["venue"]))
                 if not waiting and not reconciled_ns:
                     reconciled_ns, rest_ns = event.at_ns, event.at_ns + WHOLE_AFTER_S * NS_PER_S
         if isinstance(event, Fill | ForcedFill) or since:

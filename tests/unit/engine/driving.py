@@ -169,8 +169,8 @@ class Drive:
 
     @property
     def now(self) -> Nanos:
-        """The stamp of the newest event; T0 before trading."""
-        return Nanos(max(self.schedule.now_ns, T0 - 400 * NS_PER_HOUR))
+        """The stamp of the newest event; T0 during the warm-up."""
+        return Nanos(max(self.schedule.now_ns, T0))
 
     @property
     def commands(self) -> list[AnyCommand]:

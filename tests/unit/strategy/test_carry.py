@@ -172,7 +172,7 @@ def test_held_pair_judged_blind_is_kept() -> None:
 
 def test_held_pair_without_a_known_basis_is_kept() -> None:
     """Neither a missing basis nor one with too few samples blows out."""
-    for basis in (None, flat_basis(samples=5)):
+    for basis in (None, flat_basis(samples=2)):
         given = msgspec.structs.replace(inputs(POOR, held_h=1000.0, basis_now_bps=900.0), basis=basis)
         assert judge_hold(given, PARAMS).reason == "data_missing"
 
@@ -189,7 +189,7 @@ def test_floor_ends_a_pair_even_without_costs() -> None:
     ({"basis": None}, "basis_unknown"),
     ({"basis_now_bps": None}, "basis_unknown"),
     ({"basis": BasisTracker(long_leg=candidate().long_leg, short_leg=candidate().short_leg)}, "basis_warming_up"),
-    ({"basis": flat_basis(samples=20)}, "basis_warming_up"),
+    ({"basis": flat_basis(samples=3)}, "basis_warming_up"),
     ({"costs": None}, "costs_unknown"),
     ({"costs": msgspec.structs.replace(TAKER, depth_multiple=1.5)}, "depth_thin"),
     ({"delisting": True}, "delisting"),

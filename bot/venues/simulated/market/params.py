@@ -92,7 +92,11 @@ class EmbeddedParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The seed a session takes unless told otherwise."""
     coins: tuple[CoinParams, ...] = ()
     venues: tuple[VenueParams, ...] = ()
-    scenarios: tuple[Scenario, ...] = ()
+    scenarios: tuple[Scenario, ...] = (
+        Scenario(day=17, coin=ALL_COINS, log_jump=-0.08, duration_h=72.0, premium_bps=-14.0),
+    )
+    """Planted events. The default month holds one: a sell-off of three days with perps below spot, which the carry
+    must leave (funding turns against it)."""
 
     market_vol_1h_pct: float = 0.69
     """Hourly volatility of the market factor, jumps included."""

@@ -1,0 +1,286 @@
+"""The operator and the process: pause, resume, flatten, kill, stop, storage, clock, sessions."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.domain.commands import Alert, CancelOrder, ReadAccount
+from bot.domain.errors import Fatal
+from bot.domain.events import (
+    ClockJumped,
+    DeadlineReached,
+    Event,
+    OperatorAction,
+    StorageFailed,
+    StorageRestored,
+    VenueConnection,
+)
+from bot.domain.values import NS_PER_S, Nanos
+from bot.engine.engine import Engine
+from bot.engine.params import EngineParams
+from bot.execution.order_states import OrderState
+from bot.execution.params import ExecutionParams
+from bot.portfolio.pairs import PairState
+from bot.risk.modes import Mode, Reason
+from tests.unit.engine.driving import ALPHA, ONE_VENUE, PERP, SPOT, T0, Drive, session
+
+SLOW = EngineParams(execution=ExecutionParams(slice_usd_max=1_000.0))
+
+
+def mode(drive: Drive) -> Mode:
+    return drive.engine.state.modes.mode()
+
+
+def opened() -> Drive:
+    """A drive with a hedged pair."""
+    return Drive().run_to_note("pair_opened")
+
+
+def opening() -> Drive:
+    """A drive whose pair has some slices and lacks others."""
+    drive = Drive(params=SLOW).run(0.05)
+    assert drive.pair.state is PairState.OPENING
+    return drive
+
+
+def test_pause_stops_an_opening_at_what_is_hedged_and_resume_lets_it_grow_again() -> None:
+    """REDUCE_ONLY with reason operator: the pair is whole, smaller than planned, and nothing opens until resume."""
+    drive = opening()
+    drive.control(OperatorAction.PAUSE)
+    drive.run(0.2)
+    assert (mode(drive), drive.pair.state, drive.pair.parent) == (Mode.REDUCE_ONLY, PairState.HEDGED, None)
+    held, sent = drive.quantity(PERP), len(drive.orders)
+    drive.run(3.0)
+    assert (drive.quantity(PERP), len(drive.orders)) == (held, sent)
+    assert drive.records[-1].mode_reasons == ("operator",)
+    drive.control(OperatorAction.RESUME)
+    drive.run(3.0)
+    assert mode(drive) is Mode.RUN
+    assert drive.quantity(PERP) < held
+
+
+def test_flatten_closes_every_pair_in_good_order_and_stays_shut() -> None:
+    """Both legs go, the venue is flat, nothing opens again by itself."""
+    drive = opened()
+    drive.control(OperatorAction.FLATTEN)
+    drive.run_to_note("pair_closed")
+    assert drive.pair.exit_reason == "operator_flatten"
+    drive.run()
+    assert drive.exchange.account(ALPHA).holdings.positions == {}
+    assert mode(drive) is Mode.REDUCE_ONLY
+    assert drive.engine.state.pairs_made == 1
+
+
+def test_kill_ends_flat_verified_by_the_venue_and_latches() -> None:
+    """HALTED, both legs gone at the venue, said once; the page goes out with the order itself."""
+    drive = opened()
+    drive.control(OperatorAction.KILL, "enough")
+    drive.run_to_note("kill_verified_flat")
+    assert drive.exchange.account(ALPHA).holdings.positions == {}
+    killed = next(index for index, step in enumerate(drive.steps)
+                  if any(isinstance(c, Alert) and c.name == "killed" for c in step.commands))
+    assert any(order in drive.orders for order in drive.steps[killed].commands)
+    drive.run()
+    assert mode(drive) is Mode.HALTED
+    assert drive.notes.count("kill_verified_flat") == 1
+    assert drive.engine.state.pairs_made == 1
+
+
+def test_kill_while_opening_sends_no_opening_order_after_it() -> None:
+    """I4: from the kill on everything reduces."""
+    drive = opening()
+    before = len(drive.orders)
+    drive.control(OperatorAction.KILL)
+    drive.run(1.0)
+    assert all(order.order.intent.reduces_owner for order in drive.orders[before:])
+    assert drive.pair.state is PairState.FLAT
+
+
+def test_kill_and_hold_keeps_whole_pairs_and_makes_broken_ones_whole() -> None:
+    """What is hedged stays, nothing opens; a second look does not grow it again."""
+    drive = opening()
+    drive.control(OperatorAction.KILL_HOLD)
+    drive.run(1.0)
+    assert (mode(drive), drive.pair.state) == (Mode.HALTED, PairState.HEDGED)
+    assert drive.quantity(PERP) < 0
+    assert abs(drive.quantity(PERP) + drive.quantity(SPOT)) < SPOT.quantity(6)
+
+
+def test_a_kill_found_in_the_latch_holds_and_resume_lifts_it() -> None:
+    """I14; a fresh reconciliation comes before anything opens."""
+    drive = Drive(start=session(ONE_VENUE, latch="kill file found"))
+    drive.run(2.0)
+    assert (mode(drive), drive.orders) == (Mode.HALTED, [])
+    reads = sum(isinstance(command, ReadAccount) for command in drive.commands)
+    drive.control(OperatorAction.RESUME)
+    drive.run(0.01)
+    assert sum(isinstance(command, ReadAccount) for command in drive.commands) == reads + 1
+    drive.run_to_note("pair_opened")
+
+
+@pytest.mark.parametrize(("latch", "state"), [
+    ("kill: by hand", PairState.FLAT), ("kill_hold: by hand", PairState.HEDGED),
+])
+def test_a_kill_that_only_the_latch_knows_is_carried_out(latch: str, state: PairState) -> None:
+    """The process died between the latch and the journal: the next session does what was ordered."""
+    drive = opened()
+    drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, latch=latch, resumed=True, trade_from_ns=0))
+    drive.run(1.0)
+    assert (mode(drive), drive.pair.state) == (Mode.HALTED, state)
+
+
+def test_doubts_of_recovery_reduce_until_resumed() -> None:
+    """A state that is not trusted trades down only."""
+    drive = Drive(start=session(ONE_VENUE, doubts=("build changed",)))
+    drive.run(2.0)
+    assert (mode(drive), drive.orders) == (Mode.REDUCE_ONLY, [])
+    assert "doubts: build changed" in drive.engine.view().mode_reasons
+
+
+def test_stop_leaves_pairs_hedged_and_the_next_session_goes_on() -> None:
+    """Ctrl-C: orders cancelled, pairs stay; the reason ends with the process."""
+    drive = opened()
+    drive.control(OperatorAction.STOP)
+    drive.run(0.1)
+    assert (mode(drive), drive.pair.state) == (Mode.REDUCE_ONLY, PairState.HEDGED)
+    drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, resumed=True, trade_from_ns=0))
+    drive.run(0.1)
+    assert (mode(drive), drive.pair.state) == (Mode.RUN, PairState.HEDGED)
+
+
+def test_acknowledging_clears_what_status_shows() -> None:
+    """Alerts stay until somebody has seen them."""
+    drive = opened()
+    drive.hand_in(ClockJumped(drive.now, 2.5))
+    drive.run(0.01)
+    assert [alert.name for alert in drive.engine.view().alerts] == ["clock_jumped"]
+    drive.control(OperatorAction.ACKNOWLEDGE)
+    drive.run(0.01)
+    assert drive.engine.view().alerts == ()
+
+
+def test_orders_of_a_process_that_died_are_asked_after() -> None:
+    """R4: what had no answer is UNKNOWN from the session's start, queried, and proven by the venue."""
+    drive = Drive(params=SLOW).run(until=lambda step: any(n.name == "parent_started" for n in step.notes))
+    (name,) = drive.engine.state.live_orders
+    drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, resumed=True, trade_from_ns=0))
+    drive.run(1e-9)
+    assert drive.engine.state.orders[name].state is OrderState.UNKNOWN
+    drive.run(2.0)
+    assert not drive.engine.state.orders[name].live
+    assert drive.pair.state is PairState.HEDGED
+    assert drive.residual() == 0
+    assert len({order.order.intent.order_id for order in drive.orders}) == len(drive.orders)
+
+
+def test_while_storage_fails_only_reducing_orders_leave() -> None:
+    """HALTED(storage), paged; restored: everything is read from the venue before anything opens."""
+    drive = opening()
+    drive.hand_in(StorageFailed(drive.now, "disk full"))
+    drive.run(1.5)
+    assert mode(drive) is Mode.HALTED
+    assert "storage_failed" in drive.alerts
+    sent = len(drive.orders)
+    drive.hand_in(StorageRestored(drive.now))
+    drive.run(1e-6)
+    assert mode(drive) is Mode.RUN
+    assert "not_reconciled" in drive.engine.state.modes.venue_reasons(ALPHA)
+    assert isinstance(drive.steps[-1].commands[-1], ReadAccount)
+    assert len(drive.orders) == sent
+    drive.run(3.0)
+    assert drive.engine.state.modes.venue_reasons(ALPHA) == ()
+
+
+def test_a_clock_jump_makes_every_venue_prove_itself_again() -> None:
+    """F58: stale until reconciled."""
+    drive = opened()
+    drive.hand_in(ClockJumped(drive.now, -3.0))
+    drive.run(1e-6)
+    assert drive.engine.state.modes.venue_reasons(ALPHA) == ("not_reconciled",)
+    drive.run(0.1)
+    assert drive.engine.state.modes.venue_reasons(ALPHA) == ()
+
+
+def test_a_venue_that_goes_down_opens_nothing_until_it_has_been_read_again() -> None:
+    """R6: down blocks, up reconciles, agreement lifts."""
+    drive = Drive().run(0.01)
+    drive.hand_in(VenueConnection(drive.now, ALPHA, False))
+    drive.run(2.0)
+    assert drive.orders == []
+    assert any("disconnected" in action for record in drive.records for action in record.actions)
+    drive.hand_in(VenueConnection(drive.now, ALPHA, True))
+    drive.run_to_note("pair_opened")
+
+
+def test_resuming_does_not_forget_the_peak_unless_the_drawdown_is_what_is_lifted() -> None:
+    """A pause and a resume are no way around the drawdown stop."""
+    drive = opened()
+    drive.engine.state.stops.peak_usd = 20_500 * SPOT.tick_size * 10
+    drive.control(OperatorAction.PAUSE)
+    drive.control(OperatorAction.RESUME)
+    drive.run(0.01)
+    assert drive.engine.state.stops.peak_usd == 20_500
+    drive.engine.state.modes.reduce(Reason("drawdown", drive.now, "x", "resume"))
+    drive.control(OperatorAction.RESUME)
+    drive.run(0.01)
+    assert drive.engine.state.stops.peak_usd != 20_500
+
+
+def test_resume_unblocks_an_instrument_that_was_rejected() -> None:
+    """Three rejects blocked it; the operator has looked."""
+    drive = Drive().run(0.01)
+    drive.engine.state.modes.block_instrument(SPOT.id, Reason("rejects", drive.now, "x", "resume"))
+    drive.run(2.0)
+    assert drive.orders == []
+    drive.control(OperatorAction.RESUME)
+    drive.run_to_note("pair_opened")
+
+
+def test_time_that_goes_back_and_events_of_no_kind_are_fatal() -> None:
+    """What cannot be ordered cannot be trusted."""
+    engine = Engine(EngineParams())
+    engine.step(DeadlineReached(Nanos(5)))
+    with pytest.raises(Fatal, match="lies before"):
+        engine.step(DeadlineReached(Nanos(4)))
+    with pytest.raises(Fatal, match="unknown event"):
+        engine.step(Event(Nanos(6)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("data", [b"nonsense", b"\x82\xa6schema\x09\xa5state\x80"])
+def test_a_snapshot_of_another_kind_is_refused(data: bytes) -> None:
+    """Not ours, or of another schema: the journal is the way back."""
+    with pytest.raises(Fatal, match="snapshot"):
+        Engine.restore(EngineParams(), data)
+
+
+@pytest.mark.parametrize("change", [
+    {"rebalance_every_s": 299}, {"rebalance_every_s": 1000}, {"rebalance_offset_s": 59},
+    {"rebalance_every_s": 300, "rebalance_offset_s": 300},
+])
+def test_a_rebalance_beside_a_settlement_is_refused(change: dict[str, int]) -> None:
+    """The quiet minute is not negotiable."""
+    with pytest.raises(ValueError, match="rebalance"):
+        EngineParams(**change)  # type: ignore[arg-type]
+
+
+def test_an_event_of_another_build_is_folded_and_its_orders_are_kept_in_doubt() -> None:
+    """The recorded order may live at the venue: it is adopted and asked after."""
+    drive = Drive().run_to_note("parent_started")
+    (name,) = drive.engine.state.live_orders
+    other = Engine(EngineParams(rebalance_offset_s=1800))
+    for event, step in zip(drive.events, drive.steps, strict=True):
+        other.fold_only(event, step)
+    assert other.state.orders[name].state is OrderState.SENT
+    other.step(DeadlineReached(Nanos(drive.now + 6 * NS_PER_S)))
+    assert other.state.orders[name].state is OrderState.UNKNOWN
+    asked = other.step(DeadlineReached(Nanos(drive.now + 7 * NS_PER_S))).commands
+    assert name in {getattr(command, "order_id", None) for command in asked}
+
+
+def test_cancels_pass_in_every_mode() -> None:
+    """A live order of a killed account is cancelled at once."""
+    drive = Drive(params=SLOW).run_to_note("parent_started")
+    drive.control(OperatorAction.KILL)
+    drive.run(1e-9)
+    assert any(isinstance(command, CancelOrder) for command in drive.steps[-1].commands)
+    assert T0 < drive.now
