@@ -59,6 +59,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     capital_usd: str | None = None
     account: str | None = None
     as_json: bool = False
+    program: str = "evenkeel"
+    """How the program was called, for lines that say what to type next."""
     screen: Screen | None = None
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-PATIENCE_S = 60.0
+PATIENCE_S = 150.0
 """How long a test waits for something that must come; only a test that fails ever waits so long."""
 
 

@@ -49,4 +49,4 @@ def _swing(hour: int) -> float:
 def _rate(settlement: int, altered_from: int) -> float:
     if settlement >= altered_from:
         return -0.0005
-    return 0.0006 if settlement < 3 * _RICH_DAYS else -0.0001
+    return 0.0006 if settlement < 3 * _RICH_DAYS else -0.0008

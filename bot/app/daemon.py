@@ -6,6 +6,8 @@ import asyncio
 import math
 import os
 import sys
+from collections.abc import Iterator
+from decimal import Decimal
 
 import msgspec
 
@@ -16,6 +18,7 @@ from bot.app.worlds import DEMO_START_NS, World, capital_of, demo_world, deposit
 from bot.control.server import ControlServer
 from bot.domain.errors import Fatal
 from bot.engine.engine import Engine
+from bot.engine.view import EngineView
 from bot.options import RunOptions
 from bot.research.run_recorder import RunRecorder
 from bot.runtime.clock import Stopwatch, SystemClock
@@ -164,13 +167,24 @@ class _Run:
             return 0
         screen.show(engine.view())
         screen.close()
-        view = engine.view()
-        pairs = ", ".join(f"{pair.coin} {pair.notional_usd} USD {pair.state}" for pair in view.pairs) or "none"
-        screen.progress(f"{ended.ended}: open orders {len(view.orders_open)}; pairs still held, hedged: {pairs}")
-        screen.progress(f"records: {self.place.folder}")
-        again = f" --account {self.place.account}" if options.account or self.ends else ""
-        screen.progress(f"go on with the same account: evenkeel run{again}   start anew: evenkeel run --account NAME")
+        for text in self._farewell(engine.view(), ended.ended):
+            screen.progress(text)
         return 0 if ended.ended in ("stopped", "finished") else 1
+
+    def _farewell(self, view: EngineView, ended: str) -> Iterator[str]:
+        """What was open, what is safe, where the records are, how to go on or start anew."""
+        options, program = self.options, self.options.program
+        whole = [f"{pair.coin} {Decimal(pair.notional_usd):,.0f} USD" for pair in view.pairs if pair.unhedged_s == 0]
+        loose = [f"{pair.coin} {pair.delta_usd} USD" for pair in view.pairs if pair.unhedged_s > 0]
+        yield f"{ended}. Held at the venues, both legs: {', '.join(whole) or 'nothing'}."
+        if loose:
+            yield f"NOT HEDGED: {', '.join(loose)}; start again to have them made whole."
+        left = len(view.orders_open) + view.orders_unknown
+        yield "No order is open." if left == 0 else f"ORDERS THAT MAY BE OPEN: {left}; start again to have them settled."
+        yield "The exchange is simulated and stands still until the next start: nothing is missed meanwhile."
+        yield f"Records: {self.place.folder} (journal, the exchange's books, log)"
+        again = f" --account {self.place.account}" if options.account or self.ends else ""
+        yield f"Go on: {program} run{again}   look back: {program} report   start anew: {program} run --account NAME"
 
 
 def _open_journal(place: AccountDir, clock: SystemClock) -> Journal:

@@ -14,15 +14,17 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from bot.cli.note_text import note_text
+from bot.cli.output import program
 from bot.cli.render import as_view, render_status
 from bot.cli.view_lines import (
     alert_lines,
     attribution_lines,
+    counted,
     equity_line,
     limit_lines,
     line,
     mode_line,
-    note_text,
     pair_lines,
     unhedged_line,
     venue_line,
@@ -60,7 +62,7 @@ def frame_lines(view: EngineView, width: int, height: int) -> list[Text]:
     hidden = len(alerts) - ALERTS_SHOWN
     head += alerts[:ALERTS_SHOWN]
     if hidden > 0:
-        head.append(line((f"and {hidden} more alerts: evenkeel status", "bold")))
+        head.append(line((f"and {hidden} more alerts: {program()} status", "bold")))
     limits = limit_lines(view, width, 4 if height >= 28 else 1 if width < 104 else 2)
     below = [_book_line(view), *limits, *([venue_line(view)] if view.venues else [])]
     foot = footer(view, width)
@@ -78,21 +80,21 @@ def frame_lines(view: EngineView, width: int, height: int) -> list[Text]:
 
 def footer(view: EngineView, width: int) -> list[Text]:
     """How to stop, how to look closer, what next."""
-    then = "resume" if view.mode == "HALTED" else "acknowledge" if view.alerts else "backtest"
+    then = "resume" if view.mode == "HALTED" else "acknowledge" if view.alerts else "backtest -h"
     closer = "status | positions | funding | decisions" if width >= 96 else "status | funding | decisions"
     return [
-        line(("Ctrl-C", "bold"), (" stops, pairs stay hedged", "dim"), ("   evenkeel kill", "bold"),
+        line(("Ctrl-C", "bold"), (" stops, pairs stay hedged", "dim"), (f"   {program()} kill", "bold"),
              (" closes everything now", "dim")),
-        line(("look closer: ", "dim"), f"evenkeel {closer}", ("   next: ", "dim"), f"evenkeel {then}"),
+        line(("look closer: ", "dim"), f"{program()} {closer}", ("   next: ", "dim"),
+             f"{program()} {then}" if width >= 96 else then),
     ]
 
 
 def _book_line(view: EngineView) -> Text:
     """How many pairs and orders there are, and orders whose outcome nobody knows yet."""
-    held = "1 pair held" if len(view.pairs) == 1 else f"{len(view.pairs)} pairs held"
     unknown = (f"   {view.orders_unknown} UNKNOWN (asking)", "bold yellow") if view.orders_unknown else ""
-    return line(("book     ", "dim"), f"{held}, {view.closed_pairs} closed so far   ",
-                f"{len(view.orders_open)} orders open", unknown)
+    return line(("book     ", "dim"), f"{counted(len(view.pairs), 'pair')} held, {view.closed_pairs} closed so far   ",
+                f"{counted(len(view.orders_open), 'order')} open", unknown)
 
 
 class LiveView:

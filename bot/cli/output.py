@@ -18,6 +18,7 @@ import orjson
 from bot.domain.errors import BotError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAUNCHED = Path(__file__).resolve().parents[1] / "__main__.py"
 
 
 def plain(value: Any) -> Any:
@@ -70,6 +71,11 @@ def emit(document: Any, as_json: bool, rendered: Any = None) -> None:
 
     console = Console(file=sys.stdout, highlight=False)
     console.print(generic(document) if rendered is None else rendered)
+
+
+def program() -> str:
+    """How this program was called: `./evenkeel` from a checkout's launcher, `evenkeel` once it is installed."""
+    return "./evenkeel" if sys.argv[:1] == [str(_LAUNCHED)] else "evenkeel"
 
 
 def say(text: str) -> None:

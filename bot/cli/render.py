@@ -15,15 +15,16 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.padding import Padding
 from rich.text import Text
 
+from bot.cli.note_text import note_text
 from bot.cli.view_lines import (
     alert_lines,
     attribution_lines,
+    counted,
     duration_s,
     equity_line,
     limit_lines,
     line,
     mode_line,
-    note_text,
     pair_lines,
     sign_style,
     unhedged_line,
@@ -65,8 +66,8 @@ class _Status:
         yield from (mode_line(view), equity_line(view), *attribution_lines(view, width), unhedged_line(view))
         yield from alert_lines(view)
         yield from (line(), *pair_lines(view, width, None))
-        yield line((f"{view.closed_pairs} pairs closed so far, {len(view.orders_open)} orders open, "
-                    f"{view.orders_unknown} with unknown outcome", "dim"))
+        yield line((f"{counted(view.closed_pairs, 'pair')} closed so far, {counted(len(view.orders_open), 'order')} "
+                    f"open, {view.orders_unknown} with unknown outcome", "dim"))
         if view.venues:
             yield from (line(), _venues(view))
         if view.limits:

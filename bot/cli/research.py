@@ -11,6 +11,7 @@ import typer
 from bot.cli import arguments as args
 from bot.cli.output import emit
 from bot.cli.parse import duration_ns, seed_range
+from bot.cli.report_file import save_html
 from bot.cli.screens import open_screen, report_table
 from bot.domain.values import NS_PER_DAY
 from bot.options import BacktestOptions, DiffOptions, ReplayOptions, ReportOptions, SimOptions
@@ -30,10 +31,14 @@ def backtest(
 
     from bot import app
 
-    screen = open_screen(as_json, live=False)
-    options = BacktestOptions(home=args.home(home), scope=scope, capital_usd=args.capital(capital), screen=screen)
-    report = app.run_backtest(settings, options)
+    root, screen = args.home(home), open_screen(as_json, live=False)
+    options = BacktestOptions(home=root, scope=scope, capital_usd=args.capital(capital), screen=screen)
+    try:
+        report = app.run_backtest(settings, options)
+    finally:
+        screen.close()
     emit(report, as_json, report_table(report, as_json))
+    save_html(report, root)
     return 0
 
 
@@ -48,9 +53,10 @@ def report(
 
     from bot import app
 
-    options = ReportOptions(home=args.home(home), source=source, account=args.account(account))
-    document = app.run_report(settings, options)
+    root = args.home(home)
+    document = app.run_report(settings, ReportOptions(home=root, source=source, account=args.account(account)))
     emit(document, as_json, report_table(document, as_json))
+    save_html(document, root)
     return 0
 
 

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from bot.cli import arguments as args
+from bot.cli.output import program
 from bot.cli.parse import duration_ns, speed_factor
 from bot.options import RunOptions
 from bot.settings import load
@@ -48,7 +49,7 @@ def run(
     options = RunOptions(
         home=args.home(home), feed=feed.value, scope=scope, as_json=as_json,
         speed=args.parsed("--speed", speed_factor, speed), for_ns=args.parsed("--for", duration_ns, span),
-        capital_usd=args.capital(capital), account=args.account(account),
+        capital_usd=args.capital(capital), account=args.account(account), program=program(),
     )
     settings = load(config, os.environ)
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from rich.text import Text
 
+from bot.cli.output import program
 from bot.domain.values import NS_PER_S
 from bot.engine.view import EngineView, LegView, LimitView, PairView, VenueView
 from bot.research.number_text import clock, countdown, duration, instant, number, pct, usd, words
@@ -21,6 +22,8 @@ KIND_STYLES: Final = {"live": "bold white on magenta", "shadow": "bold white on 
                       "demo": "bold black on cyan"}
 STATE_STYLES: Final = {"HEDGED": "green", "FLAT": "dim", "UNWINDING": "bold red"}
 PARTS: Final = ("funding", "basis", "price", "fees", "slippage", "borrow")
+REAL_TIME: Final = ("paper", "shadow", "live")
+"""Kinds of run whose clock is ours; the others make their own time."""
 NEAR_LIMIT: Final = 0.8
 FLOORS: Final = "margin_distance_"
 """Limits of this prefix are crossed from above: the distance to liquidation must stay over them."""
@@ -56,7 +59,8 @@ def mode_line(view: EngineView) -> Text:
     mode = (f" {view.mode} ", MODE_STYLES.get(view.mode, "bold white on red"))
     kind = (f" {view.kind.upper()} ", KIND_STYLES.get(view.kind, "reverse"))
     reasons = "; ".join(view.mode_reasons)
-    return line(mode, " ", kind, f" {view.account}  ", (f"{instant(view.at_ns)} UTC  ", "dim"), (reasons, "bold"))
+    zone = "UTC" if view.kind in REAL_TIME else "of simulated time"
+    return line(mode, " ", kind, f" {view.account}  ", (f"{instant(view.at_ns)} {zone}  ", "dim"), (reasons, "bold"))
 
 
 def equity_line(view: EngineView) -> Text:
@@ -87,7 +91,7 @@ def unhedged_line(view: EngineView) -> Text:
     amount, equity = abs(Decimal(view.unhedged_usd)), Decimal(view.equity_usd)
     of_equity = float(100 * amount / equity) if equity > 0 else None
     gross = number(float(Decimal(view.gross_usd) / equity)) if equity > 0 else "-"
-    whole = amount == 0
+    whole = view.unhedged_s == 0  # what is left then is spot dust below one lot
     size = f"{usd(amount):>10} USD {f'({pct(of_equity)})':<8}"
     verdict = (" hedged     ", "green") if whole else (f" for {duration(view.unhedged_s):<7}", "bold yellow")
     return line(
@@ -110,7 +114,7 @@ def idle_lines(view: EngineView) -> list[Text]:
     why = ", ".join(f"{words(reason)} {count}" for reason, count in view.idle_reasons)
     verdict = "nothing clears its costs" if why else "no candidate to judge"
     return [line((f"no pair held: {verdict}", "bold"), f" ({why})" if why else ""),
-            line((f"looked {age} ago; each candidate's arithmetic: evenkeel decisions", "dim"))]
+            line((f"looked {age} ago; each candidate's arithmetic: {program()} decisions", "dim"))]
 
 
 def pair_lines(view: EngineView, width: int, rows: int | None) -> list[Text]:
@@ -124,7 +128,7 @@ def pair_lines(view: EngineView, width: int, rows: int | None) -> list[Text]:
         shown = sorted(shown, key=_is_whole)[:max(1, rows - 1)]
     lines = [line((head, "dim")), *(_pair_line(view, pair, columns, gap) for pair in shown)]
     left = len(view.pairs) - len(shown)
-    return [*lines, line((f"and {left} more: evenkeel positions", "dim"))] if left else lines
+    return [*lines, line((f"and {left} more: {program()} positions", "dim"))] if left else lines
 
 
 def _is_whole(pair: PairView) -> bool:
@@ -234,15 +238,6 @@ def _limit_name(name: str) -> str:
     return words(name)[:18]
 
 
-def note_text(note: str) -> str:
-    """An engine's note with its instant as a time of day and its name as words: `12:00:05 funding booked  coin=BTC`."""
-    at_ns, _, rest = note.partition(" ")
-    name, _, keys = rest.partition(" ")
-    if not (at_ns.isdigit() and name):
-        return note
-    return f"{clock(int(at_ns))} {words(name)}  {keys}".rstrip()
-
-
 def venue_line(view: EngineView) -> Text:
     """All venues in one line: age of the data, and in words what is wrong."""
     parts: list[tuple[str, str]] = [("venues   ", "dim")]
@@ -270,3 +265,8 @@ def duration_s(age_s: float | None) -> str:
 def sign_style(value: float) -> str:
     """Green above zero, red below, plain at it; the sign itself is always printed."""
     return "green" if value > 0 else "red" if value < 0 else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 pair`, `2 pairs`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

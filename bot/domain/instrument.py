@@ -84,7 +84,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def maintenance_margin_usd(self, notional_usd: Decimal) -> Decimal:
         """Maintenance margin of a position by the venue's tiers; continuous in the notional."""
         margin = ZERO
-        for tier, above in zip(self.tiers, (*self.tiers[1:], None), strict=True):
+        for tier, above in zip(self.tiers, (*self.tiers[1:], None), strict=False):
             if notional_usd <= tier.floor_usd:
                 break
             top = notional_usd if above is None else min(notional_usd, above.floor_usd)

@@ -196,8 +196,17 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
     venue.reconciled_ns = turn.now_ns
     if turn.state.modes.unblock_venue(venue.venue, "not_reconciled"):
         turn.note("venue_reconciled", venue=venue.venue)
+        _lift_doubts(turn)
         for pair in turn.state.pairs.values():
             turn.look(pair.pair_id)
+
+
+def _lift_doubts(turn: Turn) -> None:
+    """A start on a record of another build or configuration is REDUCE_ONLY until every venue has been reconciled."""
+    modes = turn.state.modes
+    waiting = any("not_reconciled" in modes.venue_reasons(venue) for venue in turn.state.venues)
+    if not waiting and modes.lift("doubts"):
+        turn.note("mode_changed", mode=modes.mode().value, lifted="doubts")
 
 
 def _end_lost_transfers(turn: Turn, venue: VenueState, event: AccountReport) -> None:

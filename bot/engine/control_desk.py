@@ -26,6 +26,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
     for instrument in event.instruments:
         turn.state.market.instruments[instrument.id] = instrument
         turn.state.venues.setdefault(instrument.venue, VenueState(venue=instrument.venue))
+    turn.state.ticks_until_ns = Nanos(0)  # the market begins anew: what was asked of the last one is forgotten
     turn.state.modes.lift("stopping")
     turn.state.modes.lift("storage")
     # a latch that we do not know of was set while nobody ran, or the process died before the kill was committed
@@ -33,7 +34,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
     if event.latch and not (kill_missed and session.trading):
         turn.state.modes.halt(turn.reason("kill", event.latch, "operator: resume"))
     if event.doubts:
-        turn.state.modes.reduce(turn.reason("doubts", "; ".join(event.doubts)[:300], "reconciliation, then resume"))
+        turn.state.modes.reduce(turn.reason("doubts", "; ".join(event.doubts)[:300], "reconciliation"))
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
         if order.state is OrderState.SENT:
@@ -41,6 +42,9 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         order_states.doubt(order, turn.now_ns, turn.params.execution)
     for pair in turn.state.pairs.values():
         pair.paged_ns = None  # nobody may have heard the process that is gone
+        if pair.parent is not None and pair.parent.opening:
+            # R9: once whole it is HEDGED at what was filled; whether it grows on is a decision of its own
+            pair.parent.deadline_ns = min(pair.parent.deadline_ns, turn.now_ns)
     turn.note("session_started", epoch=event.epoch, kind=event.kind, account=event.account, build=event.build,
               config_hash=event.config_hash, resumed=event.resumed)
     for venue in turn.state.venues.values():

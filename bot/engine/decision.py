@@ -23,8 +23,6 @@ from bot.strategy.allocation import Allocation, Book, Target, allocate, notional
 from bot.strategy.carry import judge
 from bot.strategy.verdict import Action, Candidate, Held, PairInputs, PairKind, Verdict
 
-BARS_FROM_S = 300.0
-"""A feed this slow is bars: decisions stand only at a bar edge that both legs share."""
 EDGE_SLACK_S = 60.0
 _CENT = Decimal("0.01")
 
@@ -56,14 +54,14 @@ class _Judging:
         self.turn = turn
         self.equity_usd = equity_usd
         self.held = {f"{p.long_leg}|{p.short_leg}": p for p in turn.state.pairs.values() if p.live}
-        self.bars = turn.state.session.cadence_s >= BARS_FROM_S
+        self.bars = turn.state.session.cadence_s >= pairs_desk.BARS_FROM_S  # decisions stand only at a common edge
         age_max_s = turn.params.rebalance_offset_s + EDGE_SLACK_S if self.bars else data_age_s_max(turn)
         self.oldest_ns = turn.now_ns - int(age_max_s * NS_PER_S)
         self.quoted_ns: list[int] = []
         self.off_edge: set[str] = set()
         self._mids: dict[InstrumentId, float] = {}
         self._bases: dict[Coin, float] = {}
-        self._legs: dict[tuple[InstrumentId, Side, int], LegCosts | None] = {}
+        self._legs: dict[tuple[InstrumentId, Side, int, bool], LegCosts | None] = {}
         self.depth_usd: dict[str, float] = {}
         """Notional that the visible depth allows, by candidate key."""
 
@@ -129,8 +127,9 @@ class _Judging:
         visible = min(self._depth(candidate.long_leg), self._depth(candidate.short_leg)) / carry.depth_multiple_min
         self.depth_usd[candidate.key] = visible * price
         base = max(min(base, visible), carry.pair_share_min * self.equity_usd / price)
-        long = self._leg(candidate.long_leg, Side.BUY, base)
-        short = self._leg(candidate.short_leg, Side.SELL, base)
+        maker = self._harder(candidate) if carry.maker_harder_leg and not self.bars else None
+        long = self._leg(candidate.long_leg, Side.BUY, base, candidate.long_leg == maker)
+        short = self._leg(candidate.short_leg, Side.SELL, base, candidate.short_leg == maker)
         return pair_costs(long, short) if long is not None and short is not None else None
 
     def _depth(self, leg: InstrumentId) -> float:
@@ -139,11 +138,21 @@ class _Judging:
         lots = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots)
         return lots * float(self.turn.instrument(leg).lot_size)
 
-    def _leg(self, leg: InstrumentId, side: Side, base: float) -> LegCosts | None:
+    def _harder(self, candidate: Candidate) -> InstrumentId:
+        """The leg that execution works as maker: less at the touch; at equality the long leg."""
+        touch_usd = []
+        for leg in (candidate.long_leg, candidate.short_leg):
+            quote = self.turn.state.market.quotes[leg][1]
+            rules = self.turn.instrument(leg)
+            touch_usd.append(min(quote.bid_lots, quote.ask_lots) * float(rules.lot_size * rules.price(quote.bid_ticks)))
+        return candidate.short_leg if touch_usd[1] < touch_usd[0] else candidate.long_leg
+
+    def _leg(self, leg: InstrumentId, side: Side, base: float, maker: bool) -> LegCosts | None:
         instrument = self.turn.instrument(leg)
-        key = (leg, side, int(base / float(instrument.lot_size)))
+        key = (leg, side, int(base / float(instrument.lot_size)), maker)
         if key not in self._legs:
-            self._legs[key] = leg_costs(instrument, self.turn.state.market.quotes[leg][1], side, key[2])
+            self._legs[key] = leg_costs(
+                instrument, self.turn.state.market.quotes[leg][1], side, key[2], maker=maker)
         return self._legs[key]
 
     def held_usd(self, pair: Pair) -> float:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from bot.domain.commands import ShowTicks
 from bot.domain.orders import TimeInForce
-from bot.domain.values import DUST, NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
+from bot.domain.values import DUST, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
 from bot.engine import orders_desk
 from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
@@ -18,6 +18,8 @@ from bot.portfolio.pairs import Pair, PairState, Parent, Slice
 from bot.risk.modes import Mode
 
 TICKS_AHEAD_S = 60
+BARS_FROM_S = 300.0
+"""A feed this slow is bars: all legs are taken."""
 
 
 def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, *, urgent: bool = False) -> None:
@@ -222,7 +224,16 @@ def permissions(turn: Turn, pair: Pair) -> Permissions:
         opens=runs and not blocked,
         opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
         settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,
+        makers=turn.params.execution.makers and _makers_possible(turn),
     )
+
+
+def _makers_possible(turn: Turn) -> bool:
+    """Ticks are shown, and half of the orders a minute may have are left for what must be hedged."""
+    if turn.state.session.cadence_s >= BARS_FROM_S:
+        return False
+    lately = sum(1 for sent_ns, _ in turn.state.recent_opens if turn.now_ns - sent_ns <= NS_PER_MINUTE)
+    return 2 * lately < turn.params.risk.orders_per_minute_max
 
 
 def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None:

@@ -30,3 +30,5 @@ class EngineParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError("rebalance_every_s must be at least 300 and divide a day")
         if not 60 <= self.rebalance_offset_s < self.rebalance_every_s:
             raise ValueError("rebalance_offset_s must be at least 60 and below rebalance_every_s")
+        if self.carry.maker_harder_leg and not self.execution.makers:
+            raise ValueError("carry.maker_harder_leg prices fills that execution.makers = false never makes")

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from bot.domain.values import ZERO, Nanos
 from bot.execution.pair_clock import run_clock
+from bot.execution.pair_making import tend
 from bot.execution.pair_moves import LegSituation, Moves, Permissions
 from bot.execution.pair_plan import proceed
 from bot.execution.pair_restoring import restore
@@ -52,9 +53,11 @@ def advance(
     whole = abs(gap) <= tolerance_base(pair, long, short)
     if pair.state is PairState.FLAT:
         if long.quantity == 0 and short.quantity == 0:
+            tend(pair, long, short, now_ns, allowed, params, moves)
             return moves
         _reopen_for_late_fill(pair)
     run_clock(pair, gap, whole, now_ns, params, moves, long)
+    tend(pair, long, short, now_ns, allowed, params, moves)
     if not whole:
         restore(pair, long, short, gap, now_ns, allowed, params, moves)
     elif _may_proceed(pair, long, short):

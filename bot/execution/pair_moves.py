@@ -45,6 +45,8 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     """Opens are blocked only until a running reconciliation ends."""
     settlement_quiet_until_ns: Nanos | None
     """No new slices before this instant; hedges, trims and exits on other grounds go on."""
+    makers: bool = False
+    """Slices may rest in the book: makers are on, the feed shows ticks, and few orders were sent of late."""
 
 
 class WantedOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,11 @@ class Moves(msgspec.Struct, kw_only=True):
     """Leftovers no order can close: they move to the owner `dust`."""
     page: str = ""
     wake_ns: Nanos | None = None
+
+    def cancel_resting(self, *legs: LegSituation) -> None:
+        """Ask for the end of every order that rests on these legs."""
+        resting = [(leg.instrument.id, order) for leg in legs for order in leg.resting]
+        self.cancels.extend(each for each in resting if each not in self.cancels)
 
     def wake(self, at_ns: int) -> None:
         """Ask to be looked at again no later than `at_ns`."""

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, ZERO, Nanos
+from bot.execution.pair_making import make
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
 from bot.execution.pair_orders import (
     closable,
@@ -86,7 +87,11 @@ def _work_slice(
     if long.quote is None or short.quote is None:
         moves.wake(min(now_ns + 60 * NS_PER_S, max(parent.deadline_ns, now_ns + NS_PER_S)))
         return
-    order = _slice_order(parent, pair, parent.slices[index].cumulative_base, long, short, params)
+    goal = parent.slices[index].cumulative_base
+    if make(pair, parent, goal, long, short, now_ns, allowed, params, moves):
+        return
+    order = _slice_order(parent, pair, goal, long, short, params)
+    parent.making_since_ns = None
     parent.next_slice = max(parent.next_slice, index + 1)
     pause_s = params.retry_s if parent.urgent else params.slice_s * (1 - params.time_jitter)
     pair.next_try_ns = Nanos(now_ns + pause_ns(pair, pause_s, params))

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, Nanos
+from bot.execution.pair_making import may_trade_beside
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
 from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side, pause_ns, reducing_ticks, tradable
 from bot.execution.params import ExecutionParams
@@ -36,8 +37,9 @@ def restore(
     if age_ns >= unwind_ns:
         _begin_unwinding(pair, moves)  # whatever is out or paused meanwhile (I3)
     if longer.working_lots or shorter.working_lots or longer.resting or shorter.resting:
-        moves.cancels.extend((leg.instrument.id, order) for leg in (long, short) for order in leg.resting)
-        return
+        if not may_trade_beside(pair, longer, shorter) or (longer.resting and not hedging):
+            moves.cancel_resting(long, short)
+            return
     if hedging and shorter.doubtful_lots:
         return  # its outcome is being proven; at 10 s the longer leg is trimmed as if it had not filled
     may_hedge = hedging and pair.tries <= params.cross_tries_max
@@ -52,6 +54,11 @@ def restore(
             _tried(pair, now_ns, params, moves, order)
             return
     elif may_hedge:
+        moves.wake(now_ns + int(params.retry_s * NS_PER_S))
+        return
+    if longer.resting:  # its maker goes first; too small to be hedged, a fill waits for the next (`tend` bounds it)
+        if not may_hedge:
+            moves.cancel_resting(longer)
         moves.wake(now_ns + int(params.retry_s * NS_PER_S))
         return
     order = _trim(pair, longer, abs(gap), age_ns, params)

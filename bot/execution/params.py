@@ -56,6 +56,9 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Work the harder leg as maker where the market shows ticks; off on bars (all taker)."""
     maker_wait_s: float = 20.0
     """A maker slice that has not filled by then is cancelled and taken."""
+    maker_limit_share: float = 0.02
+    """A resting order is at most so large a share of the target (one joint step, and what both venues take, at least):
+    what a maker's fill can leave unhedged."""
     orders_kept_days: float = 8.0
     """Finished orders stay in memory so long; their trades are remembered for ever."""
 
@@ -69,5 +72,9 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("absence_after_s must be at least 8 (validity 5 s + clock 1 s + 2 s)")
         if not 0 < self.unwind_after_s <= self.page_after_s <= 60:
             raise ValueError("0 < unwind_after_s <= page_after_s <= 60 must hold")
+        if not self.maker_wait_s > 0:
+            raise ValueError("maker_wait_s must be above 0 (makers = false turns makers off)")
+        if not 0 < self.maker_limit_share <= 1:
+            raise ValueError("maker_limit_share must be above 0 and at most 1")
         if not (0 <= self.time_jitter < 1 and 0 <= self.size_jitter < 1):
             raise ValueError("time_jitter and size_jitter must be within [0, 1)")

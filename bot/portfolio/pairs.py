@@ -42,6 +42,8 @@ class Parent(msgspec.Struct):
     urgent: bool
     """Slices are not spaced and the collar widens quickly: kill, liquidation of the other leg, margin."""
     reason: str
+    making_since_ns: Nanos | None = None
+    """Since when the running slice is worked as maker; None: it is not."""
 
     @property
     def opening(self) -> bool:

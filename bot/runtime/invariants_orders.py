@@ -1,4 +1,4 @@
-"""Invariants of orders, against the venues' truth: I1, I2, I4, I8, I9, I11, I12, I13, I15 and rule R3."""
+"""Invariants of orders, against the venues' truth: I1, I2, I4, I8-I12, I13, I15 and rule R3."""
 
 from __future__ import annotations
 
@@ -108,6 +108,24 @@ class OrderInvariants:
             if not other.intent.reduces_owner:
                 self._say("I2", intent, at_ns, f"opens while {other.intent.order_id} is unresolved")
         self._within_parent(at_ns, intent, engine)
+        self._within_limits(at_ns, intent, engine)
+
+    def _within_limits(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
+        """I10: order size, and gross notional at the venues as if everything that is out filled (1 % for the marks)."""
+        limits = engine.params.risk
+        price = self._truth.instruments[intent.instrument].price(intent.limit_price_ticks)
+        order_usd = float(self._truth.instruments[intent.instrument].quantity(intent.quantity_lots) * price)
+        if order_usd > limits.order_notional_max_usd:
+            self._say("I10", intent, at_ns, f"is worth {order_usd:.0f} USD")
+        gross_usd, equity_usd = self._truth.gross_usd(engine.state.market), float(self._truth.exchange.equity_usd())
+        for other in self.live.values():
+            if not other.intent.reduces_owner:
+                rules = self._truth.instruments[other.intent.instrument]
+                lots = self._truth.may_fill_lots(other)
+                gross_usd += float(rules.quantity(lots) * rules.price(other.intent.limit_price_ticks))
+        if gross_usd + order_usd > 1.01 * limits.gross_leverage_max * equity_usd:
+            self._say("I10", intent, at_ns, f"could bring gross notional to {gross_usd + order_usd:.0f} USD "
+                                            f"on {equity_usd:.0f} USD of equity")
 
     def _within_parent(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
         """I15: what the leg holds at worst stays within its parent's target, up to one step and the coin fee."""

@@ -11,6 +11,7 @@ from bot.domain.events import Fill, ForcedFill
 from bot.domain.instrument import Instrument
 from bot.domain.orders import OrderIntent
 from bot.domain.values import MONEY, ZERO, InstrumentId, OrderId, Owner, Venue
+from bot.market.state import MarketState
 from bot.portfolio.ledger import Ledger
 from bot.venues.simulated.account import VenueOrder
 from bot.venues.simulated.exchange import SimulatedExchange
@@ -88,6 +89,21 @@ class Truth:
         if order is None:
             return intent.quantity_lots if self.on_its_way(intent.order_id) else 0
         return order.open_lots if order.order_id in self.exchange.account(intent.venue).open else 0
+
+    def gross_usd(self, market: MarketState) -> float:
+        """Notional of everything held at all venues, at the bids we know; what has no quote now is left out."""
+        total = 0.0
+        for instrument in self.instruments.values():
+            holdings = self.exchange.account(instrument.venue).holdings
+            if instrument.is_perp:
+                position = holdings.positions.get(instrument.id)
+                held = position.quantity if position is not None else ZERO
+            else:
+                held = holdings.coins.get(instrument.coin, ZERO)
+            quote = market.quote(instrument.id) if held else None
+            if quote is not None:
+                total += float(abs(held) * instrument.price(quote.bid_ticks))
+        return total
 
     def unseen_base(self, orders: dict[OrderId, SentOrder], owner: Owner, leg: InstrumentId) -> Decimal:
         """What the venue has traded for an owner's leg beyond our books (forced trades left out)."""

@@ -79,17 +79,19 @@ def allocate(verdicts: Sequence[Verdict], book: Book, params: CarryParams) -> Al
     """Targets for every held pair and for those that open.
 
     Held pairs come first: CLOSE goes to 0 (its capital is not counted free until it has come back), HOLD keeps its size
-    unless it is off by more than `resize_share_min`: too large for its caps it shrinks, too small it grows if the
-    verdict says that an addition clears its costs. Then OPEN verdicts by rank (ties by key) take what the caps leave.
+    unless a cap is exceeded by more than `resize_share_min` (prices move sizes every hour; four fills must not follow
+    them), then the lowest ranks shrink to it; too small it grows if the verdict says that an addition clears its costs. Then OPEN verdicts by rank (ties by key) take what the caps leave.
     Nothing held is displaced by a better newcomer: the newcomer would pay eight fills.
     """
-    room = _Room(book, params)
+    room, loose = _Room(book, params), _Room(book, params, 1.0 + params.resize_share_min)
     passed: list[Passed] = []
     held = [each for each in verdicts if each.candidate.key in book.held_usd]
-    held.sort(key=lambda each: each.candidate.key)
     for verdict in held:
         room.bind(verdict.candidate, book.held_usd[verdict.candidate.key])
-    targets = [_keep(verdict, room, book, params) for verdict in held]
+        loose.bind(verdict.candidate, book.held_usd[verdict.candidate.key])
+    held.sort(key=lambda each: (each.rank, each.candidate.key))  # where a cap cuts, the least worthy gives first
+    targets = sorted((_keep(verdict, room, loose, book, params) for verdict in held),
+                     key=lambda each: each.candidate.key)
     newcomers = (each for each in verdicts if each.action is Action.OPEN and each.candidate.key not in book.held_usd)
     for verdict in sorted(newcomers, key=lambda each: (-each.rank, each.candidate.key)):
         outcome = _open(verdict, room, book, params)
@@ -103,20 +105,21 @@ def allocate(verdicts: Sequence[Verdict], book: Book, params: CarryParams) -> Al
 class _Room:
     """What the caps still leave; lives for one allocation."""
 
-    def __init__(self, book: Book, params: CarryParams) -> None:
+    def __init__(self, book: Book, params: CarryParams, slack: float = 1.0) -> None:
+        """`slack` widens every cap by this factor."""
         self.params = params
         self.pairs = 0
         self.binding: list[str] = []
         equity = max(book.equity_usd, 0.0)
-        self.equity_usd = equity * params.equity_share_max
-        self.coin_cap_usd = equity * params.coin_share_max
+        self.equity_usd = equity * params.equity_share_max * slack
+        self.coin_cap_usd = equity * params.coin_share_max * slack
         several = len(book.venue_equity_usd) > 1
         self.coins: dict[Coin, float] = {}
         self.venue_share: dict[Venue, float] = {}
         self.venue_funds: dict[Venue, float] = {}
         for venue, funds in book.venue_equity_usd.items():
-            self.venue_share[venue] = equity * (params.venue_share_max if several else 1.0)
-            self.venue_funds[venue] = max(funds, 0.0) * params.equity_share_max
+            self.venue_share[venue] = equity * (params.venue_share_max if several else 1.0) * slack
+            self.venue_funds[venue] = max(funds, 0.0) * params.equity_share_max * slack
 
     def bind(self, candidate: Candidate, notional_usd: float) -> None:
         """One more pair takes its capital."""
@@ -145,14 +148,14 @@ class _Room:
         return min(limits)
 
 
-def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Target:
+def _keep(verdict: Verdict, room: _Room, loose: _Room, book: Book, params: CarryParams) -> Target:
     """The target of a held pair."""
     candidate, held_usd = verdict.candidate, book.held_usd[verdict.candidate.key]
     if verdict.action is Action.CLOSE:
         return Target(candidate=candidate, notional_usd=0.0, action=Action.CLOSE, reason=verdict.reason)
     more_usd, cap = room.most_usd(candidate)
     least_usd = max(params.resize_share_min * held_usd, params.pair_share_min * book.equity_usd)
-    shrink = more_usd < -least_usd
+    shrink = loose.most_usd(candidate)[0] < 0.0
     if more_usd > 0.0:
         # What is held must be able to leave through what is visible, so depth caps the whole, not the addition.
         more_usd, cap = min((more_usd, cap), (book.largest_usd.get(candidate.key, 0.0) - held_usd, "depth"))
@@ -167,11 +170,16 @@ def _keep(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Tar
     target_usd = max(held_usd + more_usd, 0.0)
     if target_usd < CRUMB_SHARE * params.pair_share_min * book.equity_usd:
         # what its cap leaves is a crumb: not worth a margin pool, a lot grid and four more orders later
-        room.change(candidate, -held_usd)
+        _change((room, loose), candidate, -held_usd)
         return Target(candidate=candidate, notional_usd=0.0, action=Action.CLOSE, reason=cap)
-    room.change(candidate, target_usd - held_usd)
+    _change((room, loose), candidate, target_usd - held_usd)
     room.binding.append(f"{cap}:{candidate.key}")
     return Target(candidate=candidate, notional_usd=target_usd, action=Action.HOLD, reason=cap, resized=True)
+
+
+def _change(rooms: tuple[_Room, ...], candidate: Candidate, notional_usd: float) -> None:
+    for room in rooms:
+        room.change(candidate, notional_usd)
 
 
 def _open(verdict: Verdict, room: _Room, book: Book, params: CarryParams) -> Target | Passed:

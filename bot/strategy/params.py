@@ -100,6 +100,9 @@ class CarryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """Below so many joint steps of notional the rounding waste is named."""
     tail_floor_bps: float = 50.0
     """Smallest tail loss assumed of a pair when ranking."""
+    maker_harder_leg: bool = False
+    """Price the leg with less at the touch as maker: its fee, no spread, no slippage. Needs `execution.makers`, and
+    counts on every fill: what the wait leaves over is taken and costs more than was judged."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values in one line naming the key."""

@@ -153,7 +153,7 @@ class PairVenue:
         for order in moves.orders:
             leg = long if order.instrument == long.instrument.id else short
             assert leg.quote is not None
-            assert not long.working_lots and not short.working_lots, "an order beside one that works"
+            assert (long.working_lots, short.working_lots) == (0, 0), "an order beside one that works"
             self._check_size(order, leg)
             if order.reduces_owner:
                 room = int(abs(leg.quantity) // leg.instrument.lot_size) - leg.doubtful_reducing_lots

@@ -57,7 +57,7 @@ def act(venue: PairVenue, action: str) -> None:
 
 def after_faults(legs: tuple[Instrument, Instrument], outcomes: list[Outcome], plan: Plan) -> PairVenue:
     """Live through the plan, then an hour in which nothing goes wrong any more."""
-    venue = PairVenue(*legs, iter(outcomes), Decimal("2"))
+    venue = PairVenue(*legs, iter(outcomes), Decimal(2))
     for pause_s, action in plan:
         venue.run(venue.now + int(pause_s * NS_PER_S))
         act(venue, action)
@@ -89,7 +89,7 @@ def test_a_pair_always_ends_whole_and_at_rest(legs: tuple[Instrument, Instrument
 def test_nine_seconds_hedging_then_unwinding_and_a_page_each_minute(legs: tuple[Instrument, Instrument],
                                                                     outcomes: list[Outcome], plan: Plan) -> None:
     """R9: off balance for 10 s an opening is UNWINDING; every full minute off balance has its page."""
-    venue = PairVenue(*legs, iter(outcomes), Decimal("2"))
+    venue = PairVenue(*legs, iter(outcomes), Decimal(2))
     since: int | None = None
     pages = 0
     for pause_s, action in [*plan, (200.0, "lit"), (200.0, "open")]:
@@ -123,7 +123,7 @@ def test_at_most_four_hedges_before_the_trim(legs: tuple[Instrument, Instrument]
 def test_looking_twice_changes_nothing(legs: tuple[Instrument, Instrument], outcomes: list[Outcome],
                                        plan: Plan) -> None:
     """Whatever state: a second look at the same instant, with the first one's order out, sends nothing."""
-    venue = PairVenue(*legs, iter(outcomes), Decimal("2"))
+    venue = PairVenue(*legs, iter(outcomes), Decimal(2))
     for pause_s, action in plan:
         venue.run(venue.now + int(pause_s * NS_PER_S))
         act(venue, action)
@@ -138,7 +138,7 @@ def test_the_machine_of_a_quiet_world_opens_what_was_planned() -> None:
     venue = after_faults((SPOT, PERP), [], [])
     assert venue.pair.state is PairState.HEDGED
     assert venue.pair.unhedged_since_ns is None
-    assert abs(venue.held[PERP.id]) == Decimal("2")
+    assert abs(venue.held[PERP.id]) == Decimal(2)
     assert abs(venue.held[SPOT.id] - 2) <= Decimal("0.0025")
     assert len({at_ns for at_ns, order, _ in venue.log if order.purpose == "open"}) > 1
     assert venue.log[0][0] == T0

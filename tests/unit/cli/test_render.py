@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console, Group, RenderableType
 
 from bot.cli.live_view import LiveView, frame_lines
+from bot.cli.note_text import note_text
 from bot.cli.render import (
     render_decisions,
     render_fills,
@@ -25,7 +26,6 @@ from bot.cli.view_lines import (
     columns_for,
     compact_quantity,
     leg_text,
-    note_text,
     pair_lines,
     venue_trouble,
 )
@@ -171,7 +171,7 @@ def test_the_newest_event_comes_first_and_reads_as_words() -> None:
     """The engine keeps notes oldest first, with nanoseconds and underscores."""
     lines = screen(busy(), 100, 30)
     place = next(number for number, text in enumerate(lines) if text.startswith("last"))
-    assert lines[place] == "last     12:00:02 funding booked  instrument=bybit:BTC/USDT:USDT amount_usd=3.10"
+    assert lines[place] == "last     12:00:02 funding +3.10 USD, BTC bybit perp"
     assert note_text("something else") == "something else"
 
 

@@ -97,7 +97,7 @@ class Script:
                 found += self._settled(at, rates(hour * 60))
             for venue in dict.fromkeys(each.venue for each in self.instruments):
                 found.append(BarsClosed(at, venue, tuple(
-                    Bar(each.id, 3600, *[each.price(10_000 + (hour + each.is_perp) % 2)] * 4, 1e6)
+                    _bar(each, 10_000 + (hour + each.is_perp) % 2)
                     for each in self.instruments if each.venue == venue)))
         return found
 
@@ -117,6 +117,11 @@ class Script:
 
     def show_ticks(self, until_ns: Nanos, from_ns: int | None = None) -> None:
         self.ticks_until = until_ns
+
+
+def _bar(of: Instrument, ticks: int) -> Bar:
+    at = of.price(ticks)
+    return Bar(of.id, 3600, at, at, at, at, 1e6)
 
 
 class Drive:

@@ -68,7 +68,7 @@ class Alone:
 
     def read_id(self) -> str:
         """Let the next account read fall due."""
-            for _ in range(100):
+        for _ in range(100):
             venue = self.engine.state.venues[ALPHA]
             if venue.read_id:
                 return venue.read_id
@@ -79,7 +79,7 @@ class Alone:
     def report(self, **changes: object) -> AccountReport:
         """What an honest venue would answer to the read that is out, with changes."""
         ledger, wallets = self.engine.ledger, self.engine.ledger.wallets(ALPHA)
-            positions = tuple(PositionRow(net.instrument, net.quantity, net.cost_usd)
+        positions = tuple(PositionRow(net.instrument, net.quantity, net.cost_usd)
                           for net in ledger.venue_nets(ALPHA) if net.instrument == PERP.id)
         honest = AccountReport(
             self.after(1), ALPHA, self.read_id(), self.now, wallets.spot_usd, wallets.futures_usd, ledger.coins(ALPHA),
@@ -289,11 +289,12 @@ def test_answers_about_orders_we_do_not_know_change_nothing(alone: Alone, event:
     """A venue may talk of what was forgotten."""
     at_ns, other = alone.after(1), OrderId("other")
     before = alone.engine.state.orders.copy()
-    alone.take({
+    answers: dict[str, AnyEvent] = {
         "accepted": OrderAccepted(at_ns, ALPHA, other), "unknown": OrderUnknown(at_ns, ALPHA, other, "x"),
         "closed": OrderClosed(at_ns, ALPHA, other, OrderStatus.FILLED, 1),
         "report": OrderReport(at_ns, ALPHA, other, True, 2, OrderStatus.FILLED, 1),
-    }[event])
+    }
+    alone.take(answers[event])
     assert alone.engine.state.orders == before
 
 

@@ -283,4 +283,4 @@ def test_cancels_pass_in_every_mode() -> None:
     drive.control(OperatorAction.KILL)
     drive.run(1e-9)
     assert any(isinstance(command, CancelOrder) for command in drive.steps[-1].commands)
-    assert T0 < drive.now
+    assert drive.now > T0

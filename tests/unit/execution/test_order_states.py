@@ -49,7 +49,9 @@ def test_a_close_waits_for_the_trades_it_counts() -> None:
     assert each.state is OrderState.SETTLING
     assert each.next_query_ns == after(0.7)
     order_states.on_fill(each, 1, after(0.3))
-    assert (each.state, each.filled_lots, each.next_query_ns) == (OrderState.CANCELLED, 4, None)
+    assert not each.live
+    assert each.closed_state is OrderState.CANCELLED
+    assert (each.filled_lots, each.next_query_ns is None) == (4, True)
 
 
 @pytest.mark.parametrize(("status", "state"), [

@@ -116,7 +116,8 @@ def test_a_restart_after_ten_seconds_goes_straight_to_unwinding() -> None:
 
 def test_the_collar_of_a_trim_widens_and_has_an_end() -> None:
     """50 bp, then twice as much with each try, 500 bp at most."""
-    each, limits, now = broken(opening=False), [], 0.0
+    each, now = broken(opening=False), 0.0
+    limits: list[int] = []
     while len(limits) < 6:
         limits += [order.limit_ticks for order in look(each, LONG, SHORT, now).orders]
         now += 0.5
@@ -126,7 +127,7 @@ def test_the_collar_of_a_trim_widens_and_has_an_end() -> None:
 def test_a_page_at_sixty_seconds_and_each_minute_after() -> None:
     """Trimming goes on; the operator is told again and again."""
     each = broken()
-    paged = [second for second in range(0, 200) if look(each, LONG, leg(PERP, doubtful=-1), second).page]
+    paged = [second for second in range(200) if look(each, LONG, leg(PERP, doubtful=-1), second).page]
     assert paged == [60, 120, 180]
 
 
@@ -183,7 +184,7 @@ def test_balance_stops_the_clock_and_notes_the_seconds() -> None:
     moves = look(each, LONG, leg(PERP, "-0.5"), 2.5)
     assert ("unhedged", (("pair_id", each.pair_id), ("seconds", "2.500"))) in moves.notes
     assert (each.unhedged_since_ns, each.tries) == (None, 0)
-    assert each.unhedged_peak_usd == Decimal("500")
+    assert each.unhedged_peak_usd == Decimal(500)
 
 
 def test_an_opening_that_had_to_be_unwound_is_not_tried_again() -> None:
@@ -232,7 +233,7 @@ def test_no_slice_begins_in_the_minute_around_a_settlement_but_an_urgent_exit_do
 
 def test_slices_wait_for_their_time() -> None:
     """The second slice is not worked before it is due."""
-    cut = (Slice(T0, Decimal("0.5")), Slice(after(30), Decimal("1")))
+    cut = (Slice(T0, Decimal("0.5")), Slice(after(30), Decimal(1)))
     each = pair(parent=parent(slices=cut), target="1")
     look(each, leg(SPOT), leg(PERP))
     moves = look(each, leg(SPOT, "0.5"), leg(PERP, "-0.5"), 25.0)
