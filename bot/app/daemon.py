@@ -159,7 +159,7 @@ class _Run:
         return ("control", control), ("screen", show)
 
     def _finish(self, engine: Engine, world: World, ended: LiveRun) -> int:
-        screen, options = self.options.screen, self.options
+        screen = self.options.screen
         if screen is None:
             return 0
         if self.ends and ended.ended == "finished":
@@ -180,7 +180,7 @@ class _Run:
         if loose:
             yield f"NOT HEDGED: {', '.join(loose)}; start again to have them made whole."
         left = len(view.orders_open) + view.orders_unknown
-        yield "No order is open." if left == 0 else f"ORDERS THAT MAY BE OPEN: {left}; start again to have them settled."
+        yield f"ORDERS THAT MAY BE OPEN: {left}; start again to have them settled." if left else "No order is open."
         yield "The exchange is simulated and stands still until the next start: nothing is missed meanwhile."
         yield f"Records: {self.place.folder} (journal, the exchange's books, log)"
         again = f" --account {self.place.account}" if options.account or self.ends else ""

@@ -111,7 +111,8 @@ def _table(
         rows = ask_daemon(home, account, verb, limit=limit)
     except Unavailable:
         rows = _on_record(args.home(home), args.account(account), verb, limit)
-    rows = _of_coins(rows, coins)
+    # a reconciliation reports trades of many minutes, by instrument
+    rows = sorted(_of_coins(rows, coins), key=lambda row: row.get("at_ns", 0), reverse=True)
     if as_json or csv is not None:
         _export(rows, csv, as_json)
         return 0

@@ -113,6 +113,8 @@ def idle_lines(view: EngineView) -> list[Text]:
     age = duration((view.at_ns - view.last_decision_ns) / NS_PER_S)
     why = ", ".join(f"{words(reason)} {count}" for reason, count in view.idle_reasons)
     verdict = "nothing clears its costs" if why else "no candidate to judge"
+    if any(reason.endswith("warming_up") for reason, _ in view.idle_reasons):
+        verdict = "still warming up"
     return [line((f"no pair held: {verdict}", "bold"), f" ({why})" if why else ""),
             line((f"looked {age} ago; each candidate's arithmetic: {program()} decisions", "dim"))]
 
@@ -216,8 +218,8 @@ def _limit_cell(limit: LimitView) -> Text:
     word = "BINDS" if used >= 1 else "near" if used >= NEAR_LIMIT else ""
     places = 0 if limit.allowed >= 1_000 else 1 if limit.allowed >= 20 else 2
     unit = limit.unit if len(limit.unit) <= 1 else ""
-    word_between = "over" if limit.limit.startswith(FLOORS) else "of"
-    values = f"{number(limit.value, places=places)} {word_between} {number(limit.allowed, places=places)}{unit}"
+    between = ", floor" if limit.limit.startswith(FLOORS) else " of"
+    values = f"{number(limit.value, places=places)}{between} {number(limit.allowed, places=places)}{unit}"
     return Text.assemble(f"{_limit_name(limit.limit):<18} ", (f"{'#' * filled}{'-' * (8 - filled)}", style),
                          f" {values:<16} ", (f"{word:<5}", style))
 

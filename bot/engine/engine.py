@@ -25,7 +25,9 @@ from bot.strategy.verdict import Candidate
 SNAPSHOT_SCHEMA: Final = 1
 _LOOKS_MAX: Final = 100
 _IDLE: Final = Step()
-_MARKET: Final = frozenset({ev.Marks, ev.BarsClosed, ev.FundingSettled, ev.ReferenceRate, ev.InstrumentsChanged})
+_MARKET: Final = frozenset({
+    ev.Marks, ev.TradingHalted, ev.BarsClosed, ev.FundingSettled, ev.ReferenceRate, ev.InstrumentsChanged,
+})
 
 
 class _Snapshot(msgspec.Struct):
@@ -44,10 +46,10 @@ class Engine:
         self._idle_step = _IDLE
         market = self.state.market
         self._folds: dict[type[Event], Callable[[Any], None]] = {
-            ev.Quotes: market.fold_quotes, ev.TradingHalted: market.fold_halt,
+            ev.Quotes: market.fold_quotes,
         }
         self._handlers: dict[type[Event], Callable[[Turn, Any], None]] = {
-            ev.Marks: self._on_marks,
+            ev.Marks: self._on_marks, ev.TradingHalted: self._on_halt,
             ev.BarsClosed: lambda turn, e: market_desk.on_bars(turn, e, self.candidates),
             ev.FundingSettled: market_desk.on_funding_settled,
             ev.ReferenceRate: market_desk.on_reference_rate,
@@ -129,6 +131,7 @@ class Engine:
         orders_desk.resolve_doubts(turn)
         if state.transfers:
             account_desk.watch_transfers(turn)
+        pairs_desk.wake_makers(turn)
         pairs_desk.run_due(turn)
         if state.next_rebalance_ns is not None and state.next_rebalance_ns <= turn.now_ns:
             state.next_rebalance_ns = decision.next_rebalance_ns(turn)
@@ -161,6 +164,11 @@ class Engine:
         self.state.market.fold_marks(event)
         if margin_desk.due(turn, event.venue):
             self.state.wake_ns = turn.now_ns  # judged once every market event of this instant is folded
+
+    def _on_halt(self, turn: Turn, event: ev.TradingHalted) -> None:
+        self.state.market.fold_halt(event)
+        if pairs_desk.wake_makers(turn):
+            self.state.wake_ns = turn.now_ns  # what rests there is cancelled once this instant is complete
 
     def _on_instruments(self, turn: Turn, event: ev.InstrumentsChanged) -> None:
         self.state.market.fold_instruments(event)

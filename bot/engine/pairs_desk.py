@@ -279,6 +279,17 @@ def run_due(turn: Turn) -> None:
             turn.look(owner)
 
 
+def wake_makers(turn: Turn) -> bool:
+    """Pairs with a resting order are looked at with whatever happens (modes, quotes, settlements); True: there are any."""
+    owners = {}
+    for order_id in turn.state.live_orders:
+        intent = turn.state.orders[order_id].intent
+        if intent.time_in_force is TimeInForce.POST_ONLY and intent.owner in turn.state.pairs:
+            owners[intent.owner] = turn.now_ns
+    turn.state.pair_wakes.update(owners)
+    return bool(owners)
+
+
 def forget_flat(turn: Turn) -> None:
     """Flat pairs are kept for some days, so that a late fill finds its owner."""
     kept = turn.params.execution.orders_kept_days * NS_PER_DAY

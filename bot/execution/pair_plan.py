@@ -72,7 +72,9 @@ def _work_slice(
 ) -> None:
     index = slice_index(parent.slices, parent.next_slice, now_ns)
     last = len(parent.slices) - 1
-    if index is None and parent.next_slice > last:
+    if parent.urgent:
+        index = last  # also one that began patiently: it does not wait for the times of its slices
+    elif index is None and parent.next_slice > last:
         index = last  # every slice was tried once; what is left is tried again, calmly
     quiet = allowed.settlement_quiet_until_ns
     if not parent.urgent and quiet is not None and now_ns < quiet:

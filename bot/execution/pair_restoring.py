@@ -36,10 +36,10 @@ def restore(
     )
     if age_ns >= unwind_ns:
         _begin_unwinding(pair, moves)  # whatever is out or paused meanwhile (I3)
-    if longer.working_lots or shorter.working_lots or longer.resting or shorter.resting:
-        if not may_trade_beside(pair, longer, shorter) or (longer.resting and not hedging):
-            moves.cancel_resting(long, short)
-            return
+    beside = may_trade_beside(pair, longer, shorter) and (hedging or not longer.resting)
+    if not beside and (longer.working_lots or shorter.working_lots or longer.resting or shorter.resting):
+        moves.cancel_resting(long, short)
+        return
     if hedging and shorter.doubtful_lots:
         return  # its outcome is being proven; at 10 s the longer leg is trimmed as if it had not filled
     may_hedge = hedging and pair.tries <= params.cross_tries_max

@@ -143,11 +143,11 @@ def open_history(data_dir: Path, venues: Sequence[str], coins: Sequence[str], fr
         raise ConfigRefused(str(error)) from error
     request = Request(venues=tuple(sorted(set(venues))), coins=tuple(sorted(set(coins))), from_ns=from_ns, to_ns=to_ns,
                       wanted_bar_s=wanted_bar_s)
-    unknown = [venue for venue in request.venues if venue not in table.venues]
     with HistoryFolder(data_dir) as folder:
-        if unknown:
-            have = sorted({one.venue for one in folder.series("ohlcv")} & set(table.venues))
-            raise DataRefused(f"venue {unknown[0]}: no instrument rules; there are data and rules of {', '.join(have)}")
+        have = sorted({one.venue for one in folder.series("ohlcv")})
+        missing = [venue for venue in request.venues if venue not in have]
+        if missing:
+            raise DataRefused(f"{data_dir}: no bars of venue {missing[0]}; there are {', '.join(have) or 'none'}")
         legs, coverage = load_legs(folder, table, request)
         hurdle = folder.rates(HURDLE)
         if hurdle is not None:

@@ -180,7 +180,7 @@ def _leg(folder: HistoryFolder, table: InstrumentTable, request: Request, raw: R
             notes.append(f"quoted from {iso(quoted_from)}, when its funding begins")
     rules = _rules(table, request, raw, funding)
     if rules.instruments[0].source.startswith(ASSUMED):
-        notes.append(f"instrument rules: {rules.instruments[0].source.partition(';')[0]}")
+        notes.append(f"instrument rules: {rules.instruments[0].source}")
     quotes = quotes_of(bars, rules, max(request.from_ns, quoted_from), request.to_ns)
     if len(quotes.at_ns):
         notes.append("spread and depth: the model of bot/market/liquidity_model.py")

@@ -53,7 +53,8 @@ def eager(params: EngineParams) -> EngineParams:
     """
     carry = msgspec.structs.replace(
         params.carry, entry_buffer_bps=0.0, exit_buffer_bps=0.0, hurdle_annual=0.0, risk_premium_annual=0.0,
-        min_hold_h=0.5, cool_down_h=0.0, basis_observations_min=1, coin_share_max=0.5, forecast_half_life_h=8.0,
+        min_hold_h=0.5, cool_down_h=0.0, basis_observations_min=1, coin_share_max=0.4, venue_share_max=0.6,
+        forecast_half_life_h=8.0,
         slow_half_life_h=24.0, mean_doubt_h=0.0, mean_weight=1.0,
     )
     risk = msgspec.structs.replace(params.risk, daily_loss_stop_pct=20.0, drawdown_stop_pct=50.0)

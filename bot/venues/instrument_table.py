@@ -111,7 +111,7 @@ class InstrumentTable:
     @property
     def venues(self) -> tuple[str, ...]:
         """The venues that have rules, by name."""
-        return tuple(sorted({row.venue for row in self._rows.fees}))
+        return tuple(sorted({row.venue for row in self._rows.fees} - {_ALL}))
 
     def coin(self, venue: str, symbol: str) -> Coin:
         """The coin a symbol's base stands for: BTC for Hyperliquid's `UBTC/USDC`, else the base itself.
@@ -125,22 +125,23 @@ class InstrumentTable:
     def instrument(self, venue: str, symbol: str, at_ns: int, price: float | None = None) -> Instrument:
         """The instrument as its venue ruled it at `at_ns`.
 
-        With `price`, a coin that is not listed gets a tick of about five digits of it and a lot worth at most 1 USD;
-        its `source` begins with `ASSUMED`.
+        With `price`, a coin that is not listed gets a tick of about five digits of it and a lot worth at most 1 USD, and
+        a venue without rows takes those of venue `*`; the instrument's `source` then begins with `ASSUMED`.
 
         Raises:
             DataRefused: no rules for the venue, or for the coin and no price to assume them from.
         """
         kind, coin = kind_of_symbol(symbol), self.coin(venue, symbol)
         day = datetime.fromtimestamp(at_ns // NS_PER_S, tz=UTC).date()
-        fee = _latest([row for row in self._rows.fees if row.venue == venue and row.kind is kind], day)
+        ruler = venue if venue in self.venues or price is None else _ALL
+        fee = _latest([row for row in self._rows.fees if row.venue == ruler and row.kind is kind], day)
         if fee is None:
             raise DataRefused(f"{venue}: no {kind.value} rules in bot/venues/instrument_table.toml (it has"
                               f" {', '.join(self.venues)}); add fees, sizes, margin and funding rows for it")
         size, notional_min, source = self._size(venue, symbol, kind, coin, day, price)
         perp = kind is Kind.PERP
-        margins = _for_coin([row for row in self._rows.margin if row.venue == venue and perp], coin)
-        rules = _for_coin([row for row in self._rows.funding if row.venue == venue and perp], coin)
+        margins = _for_coin([row for row in self._rows.margin if row.venue == ruler and perp], coin)
+        rules = _for_coin([row for row in self._rows.funding if row.venue == ruler and perp], coin)
         margin, funding = _latest(margins, day), _latest(rules, day)
         return Instrument(
             id=instrument_id(venue, symbol), venue=Venue(venue), symbol=symbol, coin=coin,
@@ -196,15 +197,23 @@ class InstrumentTable:
         return size, _GENERIC_NOTIONAL_MIN, f"{ASSUMED} from a price of {price:g}"
 
 
-def load_table(path: Path | None = None) -> InstrumentTable:
-    """The table shipped with the bot, or one of the same form.
+def load_table(path: Path | None = None, extra: Path | None = None) -> InstrumentTable:
+    """The table shipped with the bot, or one of the same form; rows of `extra`, if that file exists, come on top.
 
     Raises:
         ConfigRefused: the file is missing or malformed; names the file and the place.
     """
     source = _TABLE if path is None else path
+    tree = _toml(source)
+    if extra is not None and extra.exists():
+        source = extra
+        more = _toml(extra)
+        unknown = sorted(set(more) - set(tree))
+        if unknown:
+            raise ConfigRefused(f"{extra.name}: unknown table {unknown[0]}; allowed: {', '.join(tree)}")
+        tree = {key: [*rows, *more.get(key, ())] for key, rows in tree.items()}
     try:
-        return InstrumentTable(msgspec.convert(_toml(source), _File, strict=True))
+        return InstrumentTable(msgspec.convert(tree, _File, strict=True))
     except msgspec.ValidationError as error:
         raise ConfigRefused(f"{source.name}: {error}; see the head of bot/venues/instrument_table.toml") from error
 

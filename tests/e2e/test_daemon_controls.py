@@ -123,7 +123,7 @@ def test_stop_leaves_pairs_hedged_and_the_next_run_goes_on_with_them(daemon: Bot
     held = {pair["pair_id"] for pair in daemon.status()["pairs"]}
     daemon.verb("stop")
     assert daemon.ended(within_s=20) == 0
-    assert "stopped: open orders 0; pairs still held, hedged:" in daemon.stderr
+    assert "stopped. Held at the venues, both legs: " in daemon.stderr
     assert document(bot("fills", "--home", daemon.home, "--json")), "the record can be read without a daemon"
     with BotProcess(daemon.home, "--config", config, "--speed", "600") as again:
         seen = again.wait_until(lambda status: status["mode"] == "RUN" and bool(status["pairs"]), "pairs taken up")

@@ -30,7 +30,7 @@ cool_down_h = 0.0
 pairs_max = 12
 resize_share_min = 0.01
 [engine.execution]
-slice_s = 4.0
+slice_s = 20.0
 slices_max = 10
 slice_usd_max = 400.0
 [runtime]

@@ -161,7 +161,7 @@ def test_a_distance_to_liquidation_is_used_up_from_above() -> None:
     view = msgspec.structs.replace(busy(), limits=(LimitView(limit="margin_distance_bybit", value=1.1, allowed=0.6,
                                                              unit="of entry"),))
     text = "\n".join(screen(view, 80, 24))
-    assert "margin bybit       ####---- 1.10 over 0.60" in text
+    assert "margin bybit       ####---- 1.10, floor 0.60" in text
     assert "BINDS" not in text
     close = msgspec.structs.replace(view, limits=(msgspec.structs.replace(view.limits[0], value=0.5),))
     assert "BINDS" in "\n".join(screen(close, 80, 24))
@@ -290,3 +290,30 @@ def test_a_bad_picture_is_refused_at_once_and_the_last_one_stays() -> None:
     live = LiveView(Console(file=StringIO(), width=80, height=24))
     with pytest.raises(Unavailable):
         live.update({"mode": "RUN"})
+
+
+@pytest.mark.parametrize(("note", "text"), [
+    ("0 fill_booked order_id=e1 instrument=alpha:BTC/USDT owner=pair-BTC-1 side=buy quantity_base=0.05200 "
+     "price=94943.97 fee=0.1 fee_in_base=True maker=False", "00:00:00 bought 0.052 BTC alpha spot at 94943.97"),
+    ("0 pair_opened pair_id=pair-XRP-1 coin=XRP long_leg=beta:XRP/USDT short_leg=gamma:XRP/USDC:USDC held_base=9 "
+     "notional_usd=22794.4 forecast_usd=41.2",
+     "00:00:00 PAIR OPENED XRP: long beta spot, short gamma perp, 22,794 USD a leg"),
+    ("0 pair_closed pair_id=p coin=XRP long_leg=beta:XRP/USDT short_leg=beta:XRP/USDT:USDT notional_usd=9 open_ns=1 "
+     "close_ns=2 funding_usd=5 forecast_usd=4 fees_usd=-3 net_usd=-1.5 exit_reason=carry",
+     "00:00:00 PAIR CLOSED XRP: long beta spot, short beta perp: net -1.50 USD, funding +5.00, fees -3.00 (carry)"),
+    ("0 parent_started pair_id=pair-BTC-000003 kind=open held_base=0 target_base=0.0210 slices=1 reason= urgent=False",
+     "00:00:00 BTC opening, 0 to 0.021 in 1 slice"),
+    ("0 parent_done pair_id=pair-BTC-000003 kind=close held_base=0 target_base=0",
+     "00:00:00 BTC closing done, 0 held on both legs"),
+    ("0 unhedged pair_id=p seconds=0.080 notional_pct=3.655129",
+     "00:00:00 one leg ahead for 0.08 s, at most 3.66% of equity"),
+    ("0 control action=pause actor=cli reason=out for lunch", "00:00:00 operator: pause - out for lunch"),
+    ("0 mode_changed mode=RUN lifted=kill,daily_loss", "00:00:00 mode RUN (lifted: kill,daily loss)"),
+    ("0 forced_fill instrument=alpha:DOGE/USDT:USDT cause=liquidation quantity_base=-900 price=0.05",
+     "00:00:00 LIQUIDATION: the venue closed -900 DOGE alpha perp at 0.05"),
+    ("0 fill_booked instrument=of_another_version", "00:00:00 fill booked  instrument=of_another_version"),
+    ("0 venue_connection venue=alpha up=False at_ns=1", "00:00:00 venue connection  venue=alpha up=False"),
+])
+def test_a_note_is_one_short_sentence(note: str, text: str) -> None:
+    """Legs by coin, venue and kind; a note of another version falls back on its words and keys."""
+    assert note_text(note) == text

@@ -39,6 +39,7 @@ from bot.execution.order_ids import client_order_id
 from bot.execution.order_states import OrderState
 from bot.portfolio.pairs import PairState
 from bot.venues.simulated.faults import FaultPlan, FaultRates
+from tests.unit.engine.alone import Alone, fill, names, poor_spot
 from tests.unit.engine.driving import ALPHA, ONE_VENUE, PERP, SPOT, T0, Drive, session
 
 
@@ -47,54 +48,9 @@ def opened() -> Drive:
     return Drive().run_to_note("pair_opened").run(0.1)
 
 
-def names(step: Step) -> list[str]:
-    return [command.name for command in step.commands if isinstance(command, Alert)]
-
-
-class Alone:
-    """An engine without a venue: its events are written by hand."""
-
-    def __init__(self, drive: Drive) -> None:
-        self.engine = Engine.restore(drive.params, drive.engine.snapshot())
-        self.drive = drive
-        self.now = drive.now
-
-    def take(self, event: AnyEvent) -> Step:
-        self.now = event.at_ns
-        return self.engine.step(event)
-
-    def after(self, seconds: float) -> Nanos:
-        return Nanos(self.now + int(seconds * NS_PER_S))
-
-    def read_id(self) -> str:
-        """Let the next account read fall due."""
-        for _ in range(100):
-            venue = self.engine.state.venues[ALPHA]
-            if venue.read_id:
-                return venue.read_id
-            assert self.engine.state.wake_ns is not None
-            self.take(DeadlineReached(self.engine.state.wake_ns))
-        raise AssertionError("no read fell due")
-
-    def report(self, **changes: object) -> AccountReport:
-        """What an honest venue would answer to the read that is out, with changes."""
-        ledger, wallets = self.engine.ledger, self.engine.ledger.wallets(ALPHA)
-        positions = tuple(PositionRow(net.instrument, net.quantity, net.cost_usd)
-                          for net in ledger.venue_nets(ALPHA) if net.instrument == PERP.id)
-        honest = AccountReport(
-            self.after(1), ALPHA, self.read_id(), self.now, wallets.spot_usd, wallets.futures_usd, ledger.coins(ALPHA),
-            positions, (), (), (), (), (), 1_000_000)
-        return msgspec.structs.replace(honest, at_ns=self.after(1), taken_ns=self.after(0.5), **changes)
-
-
 @pytest.fixture
 def alone() -> Alone:
     return Alone(opened())
-
-
-def fill(alone: Alone, order_id: str, *, lots: int = 10, trade: str = "x1", of: InstrumentId = PERP.id,
-         side: Side = Side.BUY) -> Fill:
-    return Fill(alone.after(1), ALPHA, of, trade, OrderId(order_id), side, lots, 10_000, Decimal(0), False, False)
 
 
 # ---------------------------------------------------------------------------------------------- payments
@@ -411,13 +367,6 @@ def test_a_deposit_is_no_profit(alone: Alone) -> None:
     assert Decimal(view.equity_usd) == Decimal(before.equity_usd) + 5_000
     assert Decimal(view.start_equity_usd) == Decimal(before.start_equity_usd) + 5_000
     assert view.drawdown_pct == pytest.approx(before.drawdown_pct, abs=0.02)
-
-
-def poor_spot() -> Drive:
-    """Nearly all cash in the wrong wallet: the opening waits for a transfer."""
-    drive = Drive(usd=100)
-    drive.exchange.deposit(T0, ALPHA, Wallet.FUTURES, Decimal(20_000), "more")
-    return drive.run_to_note("transfer_sent")
 
 
 def test_an_opening_waits_for_the_money_it_needs() -> None:

@@ -129,12 +129,13 @@ def test_a_kill_that_only_the_latch_knows_is_carried_out(latch: str, state: Pair
     assert (mode(drive), drive.pair.state) == (Mode.HALTED, state)
 
 
-def test_doubts_of_recovery_reduce_until_resumed() -> None:
-    """A state that is not trusted trades down only."""
-    drive = Drive(start=session(ONE_VENUE, doubts=("build changed",)))
-    drive.run(2.0)
+def test_doubts_of_recovery_reduce_until_reconciled() -> None:
+    """A state that is not trusted trades down only, until every venue has been read and agrees."""
+    drive = Drive(start=session(ONE_VENUE, doubts=("build changed",))).run(0.0)
     assert (mode(drive), drive.orders) == (Mode.REDUCE_ONLY, [])
     assert "doubts: build changed" in drive.engine.view().mode_reasons
+    drive.run_to_note("venue_reconciled")
+    assert mode(drive) is Mode.RUN
 
 
 def test_stop_leaves_pairs_hedged_and_the_next_session_goes_on() -> None:

@@ -49,7 +49,7 @@ def test_a_rise_moves_spot_cash_to_the_short_before_anything_shrinks() -> None:
 def test_without_free_cash_both_legs_shrink_together_and_nothing_is_liquidated() -> None:
     """Below 40 % the pair is reduced; it stays whole and alive."""
     params = EngineParams(carry=CarryParams(coin_share_max=1.0))
-    drive = Drive(prices=rising(2, 18), params=params, usd=3_000)
+    drive = Drive(prices=rising(8, 10), params=params, usd=3_000)
     drive.exchange.deposit(T0, ALPHA, Wallet.SPOT, Decimal(2_500), "d")
     drive.run()
     assert "margin_reduce" in drive.notes

@@ -347,3 +347,14 @@ def test_hedged_and_imbalance_are_measured_on_both_legs() -> None:
     assert hedged_base(leg(SPOT, "1"), leg(PERP, "-0.4")) == Decimal("0.4")
     assert hedged_base(leg(SPOT, "-1"), leg(PERP, "-0.4")) == 0
     assert imbalance_base(leg(SPOT, "0.4"), leg(PERP, "-1")) == Decimal("-0.6")
+
+
+def test_an_exit_made_urgent_does_not_wait_for_its_slices() -> None:
+    """A kill during a patient exit: everything at once, not at the pace that was planned."""
+    cut = (Slice(T0, Decimal("0.5")), Slice(after(30), Decimal(0)))
+    each = pair(PairState.CLOSING, parent("1", "0", slices=cut))
+    look(each, leg(SPOT, "1"), leg(PERP, "-1"))
+    assert each.parent is not None
+    each.parent.urgent = True
+    each.next_try_ns = T0
+    assert only(look(each, leg(SPOT, "0.5"), leg(PERP, "-0.5"), 1.0)).lots == 500

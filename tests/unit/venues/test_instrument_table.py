@@ -84,10 +84,31 @@ def test_an_unknown_coin_is_refused_without_a_price_and_assumed_with_one() -> No
     assert str(table.instrument("binance", "NEW/USDT", ns("2024-01-01"), price=0.0012).lot_size) == "100"
 
 
-def test_an_unknown_venue_is_refused_with_those_there_are() -> None:
-    """One line."""
+def test_an_unknown_venue_is_refused_where_nothing_can_be_assumed() -> None:
+    """Without a price there is no lot to assume; the line names the venues with rules."""
     with pytest.raises(DataRefused, match=r"kraken: no spot rules .* binance, bybit, hyperliquid, okx"):
-        load_table().instrument("kraken", "BTC/USDT", ns("2024-01-01"), price=1.0)
+        load_table().instrument("kraken", "BTC/USDT", ns("2024-01-01"))
+
+
+def test_a_venue_without_rows_takes_the_assumed_ones_and_says_so() -> None:
+    """Fees, ladder and funding rule of venue `*`; the source names them as assumed."""
+    found = load_table().instrument("kraken", "BTC/USDT:USDT", ns("2024-01-01"), price=40_000.0)
+    assert found.source.startswith("assumed")
+    assert found.taker_fee > 0
+    assert found.tiers
+    assert found.funding is not None
+
+
+def test_rows_beside_the_data_come_on_top(tmp_path: Path) -> None:
+    """A folder of history may bring rules of its own venue."""
+    mine = tmp_path / "instruments.toml"
+    mine.write_text('[[fees]]\nvenue = "kraken"\nkind = "spot"\nvalid_from = 2020-01-01\nmaker = "0.001"\n'
+                    'taker = "0.0026"\nfee_in_base = false\nsource = "mine"\n')
+    found = load_table(extra=mine).instrument("kraken", "BTC/USDT", ns("2024-01-01"), price=40_000.0)
+    assert str(found.taker_fee) == "0.0026"
+    mine.write_text("[[fee]]\n")
+    with pytest.raises(ConfigRefused, match=r"instruments\.toml: unknown table fee; allowed: fees"):
+        load_table(extra=mine)
 
 
 @pytest.mark.parametrize("text", [
