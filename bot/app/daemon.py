@@ -142,7 +142,7 @@ class _Run:
         return Daemon(
             engine, schedule, journal, SnapshotStore(place.snapshots), latch, session, runtime, clock=self.clock,
             alerts=AlertRunner(settings.account.alert_command), observer=observer, crash=_crash_points(),
-            paced_from_ns=world.start_ns,
+            paced_from_ns=max(world.start_ns, schedule.now_ns),  # an account that goes on waits for nothing behind it
         )
 
     def _helpers(self) -> Helpers:

@@ -21,6 +21,7 @@ from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution import order_states
 from bot.execution.reconcile import compare_books, compare_open_orders
+from bot.portfolio.venue_costs import adopt_costs
 from bot.risk import stops
 
 LOST_TRANSFER_AFTER_NS = 60 * NS_PER_S
@@ -181,6 +182,8 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         _end_lost_transfers(turn, venue, event)
     in_motion = in_motion or bool(turn.ledger.state.transfers)
     if not in_motion:
+        if adopt_costs(turn.ledger, event.venue, event.positions, event.futures_usd):
+            turn.note("costs_adopted", venue=event.venue)
         differences = compare_books(event, turn.ledger, turn.state.market.instruments)
         if differences:
             _differ(turn, venue, "; ".join(f"{d.what}: venue {d.venue_says}, books {d.we_say}" for d in differences))

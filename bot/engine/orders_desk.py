@@ -181,7 +181,8 @@ def on_fill(turn: Turn, fill: Fill) -> None:
               side=fill.side.name.lower(), quantity_base=instrument.quantity(fill.quantity_lots),
               price=instrument.price(fill.price_ticks), fee=fill.fee, fee_in_base=fill.fee_in_base, maker=fill.maker)
     if order is None:
-        turn.alert("foreign_fill", f"{fill.instrument}: a trade of an order we do not know ({fill.order_id})", page=True)
+        turn.alert("foreign_fill", f"{fill.instrument}: a trade of an order we do not know ({fill.order_id})",
+                   page=True)
         reason = turn.reason("foreign_fill", "a trade of an unknown order", "operator: resume")
         turn.state.modes.block_venue(fill.venue, reason)
         return

@@ -10,7 +10,7 @@ from bot.domain.values import DUST, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S, ZERO, I
 from bot.engine import orders_desk
 from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
-from bot.execution.pair_execution import advance, hedged_base
+from bot.execution.pair_execution import advance, hedged_base, is_whole
 from bot.execution.pair_moves import LegSituation, Moves, Permissions
 from bot.execution.params import ExecutionParams
 from bot.execution.twap import plan_slices
@@ -74,13 +74,13 @@ def close(turn: Turn, pair_id: Owner, reason: str, *, urgent: bool = False) -> N
 def look(turn: Turn, pair: Pair) -> None:
     """Run the machine once and carry out its moves through risk, ledger and notes."""
     turn.state.pair_wakes.pop(pair.pair_id, None)
+    long, short = situation(turn, pair, pair.long_leg), situation(turn, pair, pair.short_leg)
     if pair.waiting_transfers and pair.parent is not None and pair.parent.opening:
-        if turn.now_ns < pair.parent.deadline_ns:
+        if turn.now_ns < pair.parent.deadline_ns and is_whole(pair, long, short):
             turn.state.pair_wakes[pair.pair_id] = pair.parent.deadline_ns
             return
-        pair.waiting_transfers = ()
+        pair.waiting_transfers = ()  # too late, or a late fill has broken it: R9's clock waits for no money
     state_before = pair.state
-    long, short = situation(turn, pair, pair.long_leg), situation(turn, pair, pair.short_leg)
     moves = advance(pair, long, short, turn.now_ns, permissions(turn, pair), turn.params.execution)
     _carry_out(turn, pair, moves)
     if pair.state is not state_before:
@@ -186,6 +186,7 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
     """One leg as the machine sees it: what the ledger holds, what is out, and the quote if there is one."""
     working = doubtful = reducing = 0
     resting: list[OrderId] = []
+    resting_ticks: int | None = None
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
         intent = order.intent
@@ -199,11 +200,13 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
             working += signed
             if intent.time_in_force is not TimeInForce.IOC:
                 resting.append(order_id)
+                resting_ticks = resting_ticks or intent.limit_price_ticks
     entry = turn.state.market.quotes.get(leg)
     return LegSituation(
         instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, pair.pair_id),
         quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
         working_lots=working, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
+        resting_ticks=resting_ticks,
     )
 
 
@@ -280,7 +283,7 @@ def run_due(turn: Turn) -> None:
 
 
 def wake_makers(turn: Turn) -> bool:
-    """Pairs with a resting order are looked at with whatever happens (modes, quotes, settlements); True: there are any."""
+    """Pairs with a resting order are looked at whatever happens (modes, lost quotes, settlements); True: any has one."""
     owners = {}
     for order_id in turn.state.live_orders:
         intent = turn.state.orders[order_id].intent

@@ -40,6 +40,11 @@ def tolerance_base(pair: Pair, long: LegSituation, short: LegSituation) -> Decim
     return tolerance
 
 
+def is_whole(pair: Pair, long: LegSituation, short: LegSituation) -> bool:
+    """Whether the legs hold each other's size, as far as any venue lets them."""
+    return abs(imbalance_base(long, short)) <= tolerance_base(pair, long, short)
+
+
 def advance(
     pair: Pair, long: LegSituation, short: LegSituation, now_ns: Nanos, allowed: Permissions, params: ExecutionParams
 ) -> Moves:
@@ -50,7 +55,7 @@ def advance(
     """
     moves = Moves()
     gap = imbalance_base(long, short)
-    whole = abs(gap) <= tolerance_base(pair, long, short)
+    whole = is_whole(pair, long, short)
     if pair.state is PairState.FLAT:
         if long.quantity == 0 and short.quantity == 0:
             tend(pair, long, short, now_ns, allowed, params, moves)

@@ -1,7 +1,8 @@
 """Makers: where ticks are shown, the harder leg of a slice rests at its own touch and the other hedges each fill.
 
 A slice is made clip by clip, one resting order at a time, each small enough that filling it at once leaves no more
-unhedged than the limit. After `maker_wait_s` the rest is cancelled; once that is proven the remainder is taken.
+unhedged than the limit. A clip that the touch has left behind is cancelled, and the next one posted at the touch of
+that instant. After `maker_wait_s` the rest is cancelled; once that is proven the remainder is taken.
 """
 
 from __future__ import annotations
@@ -151,6 +152,15 @@ def _waited(parent: Parent, now_ns: Nanos, params: ExecutionParams) -> bool:
     return parent.making_since_ns is not None and now_ns >= parent.making_since_ns + _wait_ns(params)
 
 
+def _left_behind(leg: LegSituation) -> bool:
+    """Whether others bid more (offer less) than our order: it is no longer at the touch."""
+    if leg.quote is None or leg.resting_ticks is None:
+        return False
+    if leg.working_lots > 0:
+        return leg.quote.bid_ticks > leg.resting_ticks
+    return leg.quote.ask_ticks < leg.resting_ticks
+
+
 def _may_rest(
     pair: Pair, parent: Parent, long: LegSituation, short: LegSituation, now_ns: Nanos, allowed: Permissions,
     params: ExecutionParams,
@@ -164,6 +174,8 @@ def _may_rest(
     if allowed.settlement_quiet_until_ns is not None and now_ns < allowed.settlement_quiet_until_ns:
         return False
     if long.quote is None or short.quote is None or now_ns >= parent.deadline_ns:
+        return False
+    if _left_behind(leg) and now_ns >= pair.next_try_ns:
         return False
     unhedged_ns = now_ns - pair.unhedged_since_ns if pair.unhedged_since_ns is not None else 0
     if unhedged_ns >= int(params.cross_after_s * NS_PER_S):

@@ -29,6 +29,8 @@ class LegSituation(msgspec.Struct, frozen=True, kw_only=True):
     """The part of `doubtful_lots` that would reduce the leg (unsigned)."""
     resting: tuple[OrderId, ...] = ()
     """Working orders that may rest (makers), oldest first."""
+    resting_ticks: int | None = None
+    """The limit of the oldest of them."""
 
     @property
     def quiet(self) -> bool:

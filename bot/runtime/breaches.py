@@ -10,7 +10,7 @@ import msgspec
 from bot.domain.values import NS_PER_S
 
 KEPT_MAX: Final = 20
-"""Per seed; what goes beyond is only counted."""
+"""Per seed; a run that is this broken ends."""
 
 
 class Breach(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,11 @@ class Breaches:
     def count(self) -> int:
         """How many there were."""
         return len(self._told)
+
+    @property
+    def hopeless(self) -> bool:
+        """So much is broken that going on would tell nothing new."""
+        return len(self._told) >= KEPT_MAX
 
     def add(self, invariant: str, subject: str, at_ns: int, text: str) -> None:
         """An invariant is broken; the same one about the same subject counts once."""

@@ -128,7 +128,7 @@ def run_seed(task: SeedTask, engines: EngineMaker | None = None, plan: SimPlan |
     process = SimProcess(world, maker, invariants)
     process.start(world.first_ns)
     try:
-        _live(world, process, invariants)
+        _live(world, process, invariants, breaches)
         at_ns = world.schedule.now_ns
         process.prove_journal(at_ns)
         invariants.finish(at_ns)
@@ -144,10 +144,10 @@ def run_seed(task: SeedTask, engines: EngineMaker | None = None, plan: SimPlan |
     )
 
 
-def _live(world: SimWorld, process: SimProcess, invariants: Invariants) -> None:
-    """Pop the schedule to its end, through every death."""
+def _live(world: SimWorld, process: SimProcess, invariants: Invariants, breaches: Breaches) -> None:
+    """Pop the schedule to its end, through every death, unless too much is broken."""
     schedule = world.schedule
-    while (event := schedule.pop()) is not None:
+    while not breaches.hopeless and (event := schedule.pop()) is not None:
         if isinstance(event, InstrumentsChanged):
             world.went_by(event)
         invariants.expect(event)

@@ -142,7 +142,8 @@ def test_sigterm_ends_in_order(daemon: BotProcess) -> None:
     """What a service manager sends: exit 0 well before it would send SIGKILL, pairs whole."""
     daemon.process.send_signal(signal.SIGTERM)
     assert daemon.ended(within_s=20) == 0
-    assert "hedged" in daemon.stderr.splitlines()[-3]
+    assert "stopped. Held at the venues, both legs: " in daemon.stderr
+    assert "No order is open." in daemon.stderr
 
 
 def test_a_second_sigterm_ends_at_once(daemon: BotProcess) -> None:

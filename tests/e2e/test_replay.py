@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from bot.domain.commands import SubmitOrder
+from bot.domain.commands import AnyCommand, SubmitOrder
 from bot.engine.step import Step
 from bot.storage.account_dir import AccountDir
 from bot.storage.journal import Journal
@@ -56,7 +56,9 @@ def rewritten(source: Path, target: Path, change_order: int) -> int:
                 if any(isinstance(command, SubmitOrder) for command in decided.commands):
                     orders += 1
                     if orders == change_order:
-                        step, changed = encode_step(_larger(decided)), row.first_seq + offset
+                        changed = row.first_seq + offset
+                        pairs.append((event, encode_step(_larger(decided))))
+                        continue
                 pairs.append((event, step))
             forged.append(Batch(first_seq=row.first_seq, at_ns=row.at_ns, fence=row.fence, kinds=row.kinds,
                                 pairs=tuple(pairs)))
@@ -66,12 +68,13 @@ def rewritten(source: Path, target: Path, change_order: int) -> int:
 def _larger(step: Step) -> Step:
     """The step with one lot more in each of its orders."""
     replace = msgspec.structs.replace
-    commands = []
+    commands: list[AnyCommand] = []
     for command in step.commands:
         if isinstance(command, SubmitOrder):
             intent = replace(command.order.intent, quantity_lots=command.order.intent.quantity_lots + 1)
-            command = replace(command, order=replace(command.order, intent=intent))
-        commands.append(command)
+            commands.append(replace(command, order=replace(command.order, intent=intent)))
+        else:
+            commands.append(command)
     return replace(step, commands=tuple(commands))
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from bot.domain.events import AnyEvent, OperatorAction, OrderUnknown, SessionStarted
-from bot.domain.values import NS_PER_HOUR
+from bot.domain.values import NS_PER_HOUR, NS_PER_S
 from bot.engine import account_desk, control_desk, orders_desk, pairs_desk
 from bot.engine.step import Step
 from bot.engine.turn import Turn
@@ -17,9 +17,9 @@ from bot.execution import order_states
 from bot.execution.order_states import Order, OrderState
 from bot.portfolio.ledger import Ledger
 from bot.risk.modes import Mode, ModeState
-from bot.runtime.sim_plan import OperatorOrder, SimPlan
+from bot.runtime.sim_plan import Death, OperatorOrder, SimPlan
 from bot.runtime.sim_process import MemoryJournal
-from bot.runtime.simulate import plan_of, run_seed
+from bot.runtime.simulate import SeedTask, plan_of, run_seed
 from tests.simulation.test_sim_seeds import task
 
 SEEDS = 6
@@ -133,8 +133,16 @@ def one_leg_is_fine(patch: Patch) -> None:
     patch.setattr(pairs_desk, "situation", situation)
 
 
-def many_kills(plan: SimPlan) -> SimPlan:
+def many_deaths(work: SeedTask) -> SimPlan:
+    """The process dies every ten minutes as its orders leave, and is back at once."""
+    plan = plan_of(work)
+    times = range(plan.start_ns + NS_PER_HOUR // 6, plan.quiet_ns, NS_PER_HOUR // 6)
+    return msgspec.structs.replace(plan, deaths=tuple(Death(at, "after_send", True, NS_PER_S) for at in times))
+
+
+def many_kills(work: SeedTask) -> SimPlan:
     """A kill while an order is on its way, every half hour, with trades that nobody is told of."""
+    plan = plan_of(work)
     orders: list[OperatorOrder] = []
     for at_ns in range(plan.start_ns + NS_PER_HOUR // 2, plan.quiet_ns - NS_PER_HOUR, NS_PER_HOUR // 2):
         orders.append(OperatorOrder(at_ns, OperatorAction.KILL, wants_order=True))
@@ -142,6 +150,11 @@ def many_kills(plan: SimPlan) -> SimPlan:
     rates = msgspec.structs.replace(plan.faults.rates, dropped_event=0.5)
     return msgspec.structs.replace(plan, orders=(*orders, *plan.orders[-2:]),
                                    faults=msgspec.structs.replace(plan.faults, rates=rates))
+
+
+SPECIAL: dict[Callable[[Patch], None], Callable[[SeedTask], SimPlan]] = {
+    cancel_error_taken_as_cancelled: many_kills, opens_before_reconciliation: many_deaths,
+}
 
 
 @pytest.mark.parametrize(("plant", "finds"), [
@@ -164,7 +177,7 @@ def test_planted_bug_is_found(plant: Callable[[Patch], None], finds: set[str], m
     found: set[str] = set()
     for seed in range(SEEDS):
         work = task(seed, profile="hostile")
-        plan = many_kills(plan_of(work)) if plant is cancel_error_taken_as_cancelled else None
+        plan = SPECIAL.get(plant, plan_of)(work)
         found |= {breach.invariant for breach in run_seed(work, plan=plan).failing}
         if found & finds:
             return

@@ -7,15 +7,13 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from bot.domain.commands import Alert, CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
+from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
 from bot.domain.events import (
-    AccountReport,
     AnyEvent,
     CancelFailed,
     CashMoved,
     Control,
     DeadlineReached,
-    Fill,
     ForcedFill,
     FundingPaid,
     FundingRate,
@@ -27,14 +25,11 @@ from bot.domain.events import (
     OrderReport,
     OrderStatus,
     OrderUnknown,
-    PositionRow,
     ReadFailed,
     RejectReason,
     TransferEnded,
 )
 from bot.domain.values import HEDGE, NS_PER_S, OVERLAY, InstrumentId, Nanos, OrderId, Owner, Side, Wallet
-from bot.engine.engine import Engine
-from bot.engine.step import Step
 from bot.execution.order_ids import client_order_id
 from bot.execution.order_states import OrderState
 from bot.portfolio.pairs import PairState

@@ -9,6 +9,7 @@ import pytest
 
 from bot.domain.commands import Alert, SubmitOrder
 from bot.domain.events import (
+    AnyEvent,
     DeadlineReached,
     InstrumentsChanged,
     OperatorAction,
@@ -19,7 +20,7 @@ from bot.domain.events import (
     ReferenceRate,
     TradingHalted,
 )
-from bot.domain.values import NS_PER_S, Side
+from bot.domain.values import NS_PER_S, Side, Wallet
 from bot.engine import pairs_desk
 from bot.engine.engine import Engine
 from bot.engine.exposure import exposure_of, futures_equity_usd, gross_worst_usd
@@ -156,7 +157,7 @@ def test_a_transfer_whose_command_never_left_is_taken_back() -> None:
 def test_market_news_of_every_kind_is_folded_without_a_word() -> None:
     """Public trades, a yield, new rules: nothing leaves, and what must be known is known."""
     alone = Alone(Drive().run_to_note("pair_opened").run(0.1))
-    quiet = [Prints(alone.after(0.1), ALPHA, ()), ReferenceRate(alone.after(0.1), "tbill", 0.05),
+    quiet: list[AnyEvent] = [Prints(alone.after(0.1), ALPHA, ()), ReferenceRate(alone.after(0.1), "tbill", 0.05),
              InstrumentsChanged(alone.after(0.1), ALPHA, (SPOT,))]
     before = alone.engine.candidates
     assert [alone.take(event).decided for event in quiet] == [False] * 3
@@ -228,3 +229,16 @@ def test_a_halt_has_makers_looked_at_when_the_instant_is_complete() -> None:
     later = alone.take(TradingHalted(alone.after(0.01), ALPHA, (PERP.id,), "outage"))
     assert later.wake_ns != alone.now
     assert Decimal(alone.engine.view().unhedged_usd) == 0
+
+
+def test_a_pair_that_waits_for_money_is_hedged_all_the_same_when_a_late_fill_breaks_it() -> None:
+    """R9's clock waits for no transfer."""
+    drive = Drive(usd=3_000).run(0.5)
+    drive.exchange.deposit(drive.now, ALPHA, Wallet.FUTURES, Decimal(15_000), "more")
+    drive.run_to_note("transfer_sent")
+    assert drive.pair.waiting_transfers
+    alone = Alone(drive)
+    name = next(o.order.intent.order_id for o in drive.orders if o.order.intent.instrument == PERP.id)
+    step = alone.take(fill(alone, name, lots=500, trade="late", side=Side.SELL))
+    (order,) = [command.order.intent for command in step.commands if isinstance(command, SubmitOrder)]
+    assert (order.instrument, order.side, order.purpose) == (SPOT.id, Side.BUY, "hedge")
