@@ -69,7 +69,9 @@ def _refused(error: BaseException) -> int:
 
 
 def _say(text: str) -> None:
-    line = " ".join(text.split())
+    from bot.cli.output import as_typed
+
+    line = " ".join(as_typed(text).split())
     sys.stderr.write(f"evenkeel: {line}\n")
     sys.stderr.flush()
 

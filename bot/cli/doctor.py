@@ -16,14 +16,20 @@ import msgspec
 import typer
 
 from bot.cli import arguments as args
-from bot.cli.output import emit
+from bot.cli.output import as_typed, emit
 from bot.domain.errors import BotError
 from bot.settings import config_hash, load
+from bot.storage.account_dir import AccountDir
+from bot.storage.journal import Journal
 from bot.storage.kill_latch import KillLatch
 
 DISK_FREE_GB_MIN = 1.0
+STATUS_WAIT_S = 5.0
+SIMULATED = ("demo", "paper", "replay", "sim")
+"""Kinds of account whose exchange keeps its books in our folder."""
 SQLITE_MIN = (3, 35, 0)
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
+Verdict = Literal["good", "warn", "bad"]
 NEEDED = ("msgspec", "numpy", "scipy", "orjson", "structlog", "typer", "rich", "apscheduler", "duckdb")
 
 
@@ -31,7 +37,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing looked at; a `bad` one makes the verb exit 1."""
 
     check: str
-    verdict: Literal["good", "warn", "bad"]
+    verdict: Verdict
     text: str
 
 
@@ -107,15 +113,49 @@ def _disk(home: Path) -> Finding:
 
 
 def _accounts(home: Path) -> Iterator[Finding]:
-    """Accounts found, which of them run, and which are latched by a kill."""
+    """Accounts found: what those that run say of themselves, what keeps the others from going on."""
     for account in args.accounts(home):
         pid = account.holder()
-        state = f"runs as pid {pid}" if pid is not None else "does not run"
-        latched = KillLatch(*account.kill_places).is_set
-        if latched:
-            state += "; kill latch found: HALTED until `evenkeel resume`"
-        name = f"account {account.kind}/{account.account}"
-        yield Finding(check=name, verdict="warn" if latched else "good", text=state)
+        verdict, state = _resting(account) if pid is None else _running(account, pid)
+        if KillLatch(*account.kill_places).is_set:
+            then = "" if pid is not None else "start it, then "
+            verdict = "warn" if verdict == "good" else verdict
+            state += f"; kill latch found: HALTED until you {then}`evenkeel resume`"
+        yield Finding(check=f"account {account.kind}/{account.account}", verdict=verdict, text=as_typed(state))
+
+
+def _running(account: AccountDir, pid: int) -> tuple[Verdict, str]:
+    """Its own word over the control socket."""
+    from bot.cli.render import as_view
+    from bot.cli.view_lines import counted, venue_trouble
+    from bot.control.client import request
+
+    try:
+        view = as_view(request(account.socket, "status", timeout_s=STATUS_WAIT_S))
+    except BotError as error:
+        return "bad", f"pid {pid} holds it but does not answer: {error}"
+    loose = [pair.coin for pair in view.pairs if pair.unhedged_s > 0]
+    said = [f"runs as pid {pid}: {view.mode}", *view.mode_reasons, counted(len(view.pairs), "pair")]
+    said += [f"one leg alone: {', '.join(loose)}"] if loose else []
+    said += [f"{view.orders_unknown} orders UNKNOWN"] if view.orders_unknown else []
+    said += [f"{counted(len(view.alerts), 'alert')} to acknowledge"] if view.alerts else []
+    said += [f"{venue.venue} {trouble}" for venue in view.venues if (trouble := venue_trouble(venue))]
+    calm = view.mode == "RUN" and len(said) == 2  # nothing but the mode and the pairs
+    return "good" if calm else "warn", ", ".join(said)
+
+
+def _resting(account: AccountDir) -> tuple[Verdict, str]:
+    """Whether the next start could go on from what is there."""
+    if not account.journal.is_file():
+        return "good", "does not run; nothing on record yet"
+    try:
+        with Journal.open_readonly(account.journal):
+            pass
+    except BotError as error:
+        return "bad", str(error)
+    if account.kind in SIMULATED and not account.venue.is_file():
+        return "bad", f"{account.venue} is missing: the journal cannot go on without the exchange's books; restore it"
+    return "good", f"does not run; goes on from a journal of {account.journal.stat().st_size / 1e6:.1f} MB"
 
 
 def _data(folder: Path) -> Iterator[Finding]:

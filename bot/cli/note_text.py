@@ -100,6 +100,14 @@ def _unhedged(keys: Keys) -> str:
     return f"one leg ahead for {long}{size}"
 
 
+def _dust(keys: Keys) -> str:
+    return f"dust set aside: {base_quantity(keys['quantity_base'])} {leg_name(keys['instrument'])}"
+
+
+def _flat(keys: Keys) -> str:
+    return f"KILL VERIFIED: the venues show flat ({keys['venues'].replace(',', ', ')})"
+
+
 def _reconciled(keys: Keys) -> str:
     return f"books agree with {keys['venue']}"
 
@@ -130,5 +138,6 @@ _SENTENCES: Final[Mapping[str, Callable[[Keys], str]]] = {
     "funding_booked": _funding, "fill_booked": _fill, "forced_fill": _forced, "pair_opened": _opened,
     "pair_hedged": _hedged, "pair_closed": _closed, "parent_started": _started, "parent_done": _done,
     "unhedged": _unhedged, "venue_reconciled": _reconciled, "cash_moved": _cash, "day_closed": _day,
-    "session_started": _session, "mode_changed": _mode, "control": _control,
+    "dust_parked": _dust, "kill_verified_flat": _flat, "session_started": _session, "mode_changed": _mode,
+    "control": _control,
 }

@@ -78,9 +78,14 @@ def program() -> str:
     return "./evenkeel" if sys.argv[:1] == [str(_LAUNCHED)] else "evenkeel"
 
 
+def as_typed(text: str) -> str:
+    """The text with the commands it names in backquotes spelt as this program was called."""
+    return text.replace("`evenkeel ", f"`{program()} ")
+
+
 def say(text: str) -> None:
-    """One line for the person at the terminal, on stderr."""
-    sys.stderr.write(text.rstrip("\n") + "\n")
+    """One line for the person at the terminal, on stderr; `evenkeel VERB` in it is spelt as it must be typed here."""
+    sys.stderr.write(as_typed(text).rstrip("\n") + "\n")
     sys.stderr.flush()
 
 

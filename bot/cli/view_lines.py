@@ -108,6 +108,9 @@ def alert_lines(view: EngineView) -> list[Text]:
 
 def idle_lines(view: EngineView) -> list[Text]:
     """Why nothing is held; a normal answer."""
+    if view.mode != "RUN":
+        lifted = f"until {program()} resume" if view.mode == "HALTED" else "until its reason is lifted"
+        return [line((f"no pair held: {view.mode}, nothing is opened {lifted}", "bold"))]
     if view.last_decision_ns is None:
         return [line(("no pair held: no decision yet", "bold"), (", waiting for enough data", "dim"))]
     age = duration((view.at_ns - view.last_decision_ns) / NS_PER_S)

@@ -84,10 +84,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def maintenance_margin_usd(self, notional_usd: Decimal) -> Decimal:
         """Maintenance margin of a position by the venue's tiers; continuous in the notional."""
         margin = ZERO
-        for tier, above in zip(self.tiers, (*self.tiers[1:], None), strict=False):
+        tiers = self.tiers
+        last = len(tiers) - 1
+        for place, tier in enumerate(tiers):
             if notional_usd <= tier.floor_usd:
                 break
-            top = notional_usd if above is None else min(notional_usd, above.floor_usd)
+            top = notional_usd if place == last else min(notional_usd, tiers[place + 1].floor_usd)
             margin = MONEY.add(margin, MONEY.multiply(MONEY.subtract(top, tier.floor_usd), tier.maintenance_rate))
         return margin
 

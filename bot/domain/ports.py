@@ -24,7 +24,7 @@ class MarketSource(Protocol):
         ...
 
     def show_ticks(self, until_ns: Nanos, from_ns: int | None = None) -> None:
-        """Our orders are moving: show the finest ticks from now (`from_ns`) until then; the path never depends on it."""
+        """Our orders are moving: show the finest ticks from `from_ns` until then; the path never depends on it."""
         ...
 
 

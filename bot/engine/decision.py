@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import msgspec
 
+from bot.domain.events import Quote
 from bot.domain.instrument import Instrument
 from bot.domain.values import NS_PER_S, Coin, InstrumentId, Nanos, Owner, Side
 from bot.engine import margin_desk, pairs_desk
@@ -16,7 +17,7 @@ from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.turn import Turn
 from bot.execution.rounding import floor_joint, joint_step, smallest_joint_notional
 from bot.market.basis import BasisTracker
-from bot.market.costs import LegCosts, PairCosts, leg_costs, pair_costs
+from bot.market.costs import LegCosts, LegPrices, PairCosts, pair_costs
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk.modes import Mode
 from bot.strategy.allocation import Allocation, Book, Target, allocate, notional_for_capital
@@ -30,8 +31,7 @@ _CENT = Decimal("0.01")
 def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
     """Judge every candidate, allocate, and set pairs in motion; record what was known and what bound it."""
     turn.state.decisions_made += 1
-    equity = turn.equity_usd()
-    margin_desk.check_stops(turn)
+    equity = margin_desk.check_stops(turn)
     work = _Judging(turn, float(equity))
     verdicts = [work.verdict(candidate) for candidate in candidates]
     turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}
@@ -47,6 +47,36 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
 # ------------------------------------------------------------------------------------------------- judgement
 
 
+class _LegNow:
+    """One leg at this instant: what every candidate on it asks for."""
+
+    __slots__ = ("_costs", "_prices", "_rules", "depth_base", "lot_base", "mid", "quote", "quoted_ns")
+
+    def __init__(self, instrument: Instrument, quoted_ns: int, quote: Quote) -> None:
+        self.quote = quote
+        self.quoted_ns = quoted_ns
+        self.mid = (quote.bid_ticks + quote.ask_ticks) * float(instrument.tick_size) / 2
+        self.lot_base = float(instrument.lot_size)
+        self.depth_base = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots) * self.lot_base
+        """Base quantity visible within 50 bp on the thinner side."""
+        self._rules = instrument
+        self._prices = LegPrices(instrument, quote)
+        self._costs: dict[tuple[int, bool, bool], LegCosts | None] = {}
+
+    def touch_usd(self) -> float:
+        """What stands at the touch, the thinner side."""
+        quote, rules = self.quote, self._rules
+        return min(quote.bid_lots, quote.ask_lots) * float(rules.lot_size * rules.price(quote.bid_ticks))
+
+    def costs(self, side: Side, base: float, maker: bool) -> LegCosts | None:
+        """In and out at this size, rounded down to whole lots."""
+        lots = int(base / self.lot_base)
+        key = (lots, side is Side.BUY, maker)
+        if key not in self._costs:
+            self._costs[key] = self._prices.costs(side, lots, maker)
+        return self._costs[key]
+
+
 class _Judging:
     """One decision's look at the market: legs are priced once, however many candidates share them."""
 
@@ -59,9 +89,8 @@ class _Judging:
         self.oldest_ns = turn.now_ns - int(age_max_s * NS_PER_S)
         self.quoted_ns: list[int] = []
         self.off_edge: set[str] = set()
-        self._mids: dict[InstrumentId, float] = {}
         self._bases: dict[Coin, float] = {}
-        self._legs: dict[tuple[InstrumentId, Side, int, bool], LegCosts | None] = {}
+        self._legs: dict[InstrumentId, _LegNow | None] = {}
         self.depth_usd: dict[str, float] = {}
         """Notional that the visible depth allows, by candidate key."""
 
@@ -76,13 +105,13 @@ class _Judging:
 
     def _inputs(self, candidate: Candidate, pair: Pair | None) -> PairInputs:
         turn, market = self.turn, self.turn.state.market
-        tradable = self._tradable(candidate)
+        long, short = self._leg(candidate.long_leg), self._leg(candidate.short_leg)
         basis_now = costs = None
-        if tradable:
-            long_mid, short_mid = self._mid(candidate.long_leg), self._mid(candidate.short_leg)
-            basis_now = (short_mid / long_mid - 1) * 1e4
-            basis_tracker(turn, candidate).observe(turn.now_ns, long_mid, short_mid)
-            costs = self._costs(candidate, long_mid)
+        tradable = self._tradable(candidate, long, short)
+        if tradable and long is not None and short is not None:
+            basis_now = (short.mid / long.mid - 1) * 1e4
+            basis_tracker(turn, candidate).observe(turn.now_ns, long.mid, short.mid)
+            costs = self._costs(candidate, long, short)
         held = None
         if pair is not None and pair.opened_ns is not None:
             held = Held(opened_ns=pair.opened_ns, notional_usd=self.held_usd(pair))
@@ -96,64 +125,39 @@ class _Judging:
             closed_ns=turn.state.left_ns.get(candidate.key),
         )
 
-    def _tradable(self, candidate: Candidate) -> bool:
+    def _leg(self, leg: InstrumentId) -> _LegNow | None:
+        if leg not in self._legs:
+            entry = self.turn.state.market.quotes.get(leg)
+            self._legs[leg] = None if entry is None else _LegNow(self.turn.instrument(leg), *entry)
+        return self._legs[leg]
+
+    def _tradable(self, candidate: Candidate, long: _LegNow | None, short: _LegNow | None) -> bool:
         """Both legs have a fresh quote of one instant (bars: of one edge)."""
-        quotes = self.turn.state.market.quotes
-        long, short = quotes.get(candidate.long_leg), quotes.get(candidate.short_leg)
         if long is None or short is None:
             return False
-        quoted_ns = min(long[0], short[0])
-        if quoted_ns < self.oldest_ns or (self.bars and long[0] != short[0]):
+        quoted_ns = min(long.quoted_ns, short.quoted_ns)
+        if quoted_ns < self.oldest_ns or (self.bars and long.quoted_ns != short.quoted_ns):
             self.off_edge.add(candidate.key)
             return False
         self.quoted_ns.append(quoted_ns)
         return True
 
-    def _mid(self, leg: InstrumentId) -> float:
-        mid = self._mids.get(leg)
-        if mid is None:
-            quote = self.turn.state.market.quotes[leg][1]
-            mid = (quote.bid_ticks + quote.ask_ticks) * float(self.turn.instrument(leg).tick_size) / 2
-            self._mids[leg] = mid
-        return mid
-
-    def _costs(self, candidate: Candidate, price: float) -> PairCosts | None:
+    def _costs(self, candidate: Candidate, long: _LegNow, short: _LegNow) -> PairCosts | None:
         """The four fills at the size a coin's cap would allow."""
-        carry = self.turn.params.carry
+        carry, price = self.turn.params.carry, long.mid
         base = self._bases.get(candidate.coin)
         if base is None:
             wanted = notional_for_capital(self.equity_usd * carry.coin_share_max, carry.capital_per_notional(1))
             base = self._bases[candidate.coin] = max(wanted, 0.0) / price
-        visible = min(self._depth(candidate.long_leg), self._depth(candidate.short_leg)) / carry.depth_multiple_min
+        visible = min(long.depth_base, short.depth_base) / carry.depth_multiple_min
         self.depth_usd[candidate.key] = visible * price
         base = max(min(base, visible), carry.pair_share_min * self.equity_usd / price)
-        maker = self._harder(candidate) if carry.maker_harder_leg and not self.bars else None
-        long = self._leg(candidate.long_leg, Side.BUY, base, candidate.long_leg == maker)
-        short = self._leg(candidate.short_leg, Side.SELL, base, candidate.short_leg == maker)
-        return pair_costs(long, short) if long is not None and short is not None else None
-
-    def _depth(self, leg: InstrumentId) -> float:
-        """Base quantity visible within 50 bp on the thinner side."""
-        quote = self.turn.state.market.quotes[leg][1]
-        lots = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots)
-        return lots * float(self.turn.instrument(leg).lot_size)
-
-    def _harder(self, candidate: Candidate) -> InstrumentId:
-        """The leg that execution works as maker: less at the touch; at equality the long leg."""
-        touch_usd = []
-        for leg in (candidate.long_leg, candidate.short_leg):
-            quote = self.turn.state.market.quotes[leg][1]
-            rules = self.turn.instrument(leg)
-            touch_usd.append(min(quote.bid_lots, quote.ask_lots) * float(rules.lot_size * rules.price(quote.bid_ticks)))
-        return candidate.short_leg if touch_usd[1] < touch_usd[0] else candidate.long_leg
-
-    def _leg(self, leg: InstrumentId, side: Side, base: float, maker: bool) -> LegCosts | None:
-        instrument = self.turn.instrument(leg)
-        key = (leg, side, int(base / float(instrument.lot_size)), maker)
-        if key not in self._legs:
-            self._legs[key] = leg_costs(
-                instrument, self.turn.state.market.quotes[leg][1], side, key[2], maker=maker)
-        return self._legs[key]
+        makes = carry.maker_harder_leg and not self.bars
+        # execution works the harder leg as maker: that with less at the touch, at equality the long one
+        short_makes = makes and short.touch_usd() < long.touch_usd()
+        long_costs = long.costs(Side.BUY, base, makes and not short_makes)
+        short_costs = short.costs(Side.SELL, base, short_makes)
+        return None if long_costs is None or short_costs is None else pair_costs(long_costs, short_costs)
 
     def held_usd(self, pair: Pair) -> float:
         """Notional of one leg of a pair now; what it plans where nothing is held yet."""
@@ -256,6 +260,8 @@ def _size(turn: Turn, target: Target, actions: list[str]) -> Decimal | None:
 
 def _grow(turn: Turn, growing: list[tuple[Target, Pair | None, Decimal]], actions: list[str]) -> None:
     """Begin what can be paid for: a size that its venues' cash does not cover on both legs is cut, or left."""
+    if not growing:
+        return
     purse = Purse(turn)
     begun: list[tuple[Target, Pair | None, Decimal]] = []
     for target, pair, size in growing:

@@ -8,6 +8,7 @@ from bot.domain.errors import Unavailable
 from bot.domain.orders import OrderIntent
 from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Venue
 from bot.engine.turn import Turn
+from bot.portfolio.ledger_reading import VenueNet
 from bot.risk.limits import Exposure
 
 
@@ -77,10 +78,16 @@ def gross_worst_usd(turn: Turn, venue: Venue) -> tuple[float, float, float]:
     return gross, venue_gross, venue_perp
 
 
-def futures_equity_usd(turn: Turn, venue: Venue) -> float:
-    """Equity of a venue's futures wallet: cash and unrealised P&L of the net positions, at the newest marks."""
+def futures_equity_usd(turn: Turn, venue: Venue, nets: tuple[VenueNet, ...] | None = None) -> float:
+    """Equity of a venue's futures wallet: cash and unrealised P&L of the net positions, at the newest marks.
+
+    Args:
+        turn: the step's turn.
+        venue: whose wallet.
+        nets: the venue's nets, if the caller has them at hand.
+    """
     equity = float(turn.ledger.wallets(venue).futures_usd)
-    for net in turn.ledger.venue_nets(venue):
+    for net in turn.ledger.venue_nets(venue) if nets is None else nets:
         if turn.instrument(net.instrument).is_perp:
             mark = turn.state.market.marks.get(net.instrument)
             if mark is None:

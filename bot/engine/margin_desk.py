@@ -13,7 +13,7 @@ from bot.engine.turn import Turn
 from bot.execution.pair_execution import hedged_base
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk import stops
-from bot.risk.margin_keeper import KeeperVerdict, Pool, Source, TopUp, keep
+from bot.risk.margin_keeper import KeeperVerdict, Pool, Source, TopUp, keep, share_of
 
 BETWEEN_VENUES_FEE_USD = 1.0
 _CENT = Decimal("0.01")
@@ -22,17 +22,18 @@ _CENT = Decimal("0.01")
 def pool_of(turn: Turn, venue: Venue) -> Pool:
     """One venue's futures wallet at the newest marks; NaN where a mark is missing."""
     notional = maintenance = 0.0
-    for net in turn.ledger.venue_nets(venue):
+    nets, marks = turn.ledger.venue_nets(venue), turn.state.market.marks
+    for net in nets:
         instrument = turn.instrument(net.instrument)
         if not instrument.is_perp:
             continue
-        mark = turn.state.market.marks.get(net.instrument)
+        mark = marks.get(net.instrument)
         if mark is None:
             return Pool(venue=venue, equity_usd=float("nan"), notional_usd=float("nan"), maintenance_usd=float("nan"))
         size = abs(net.quantity) * mark.mark
         notional += float(size)
         maintenance += float(instrument.maintenance_margin_usd(size))
-    equity = futures_equity_usd(turn, venue)
+    equity = futures_equity_usd(turn, venue, nets)
     return Pool(venue=venue, equity_usd=equity, notional_usd=notional, maintenance_usd=maintenance)
 
 
@@ -72,6 +73,9 @@ def check_pool(turn: Turn, venue: VenueState) -> None:
     if distance is not None and (venue.reference_distance is None or venue.reference_stale) and not moving:
         venue.reference_distance = distance
         venue.reference_stale = False
+    share = share_of(pool, venue.reference_distance)
+    if share is None or share >= turn.params.risk.margin_top_up_share:
+        return  # far enough: where money could come from need not be looked up
     verdict = keep(pool, venue.reference_distance, _sources(turn, venue.venue), turn.params.risk,
                    in_flight_usd=_in_flight_usd(turn, venue.venue))
     if verdict.share is None or verdict.share >= turn.params.risk.margin_top_up_share:
@@ -135,11 +139,11 @@ def _shrink(turn: Turn, venue: Venue, verdict: KeeperVerdict) -> None:
             pairs_desk.begin(turn, pair, steps * pair.step_base, "resize", "margin", urgent=True)
 
 
-def check_stops(turn: Turn) -> None:
-    """Drawdown and daily loss on marked equity, two agreeing samples before anything closes."""
+def check_stops(turn: Turn) -> Decimal:
+    """Drawdown and daily loss on marked equity, two agreeing samples before anything closes; the equity."""
     equity = turn.equity_usd()
     if turn.state.start_equity_usd <= ZERO:
-        return
+        return equity
     verdict = stops.observe(turn.state.stops, equity, turn.now_ns, turn.params.risk)
     modes = turn.state.modes
     if verdict.new_day and modes.lift("daily_loss"):
@@ -157,3 +161,4 @@ def check_stops(turn: Turn) -> None:
             for pair in tuple(turn.state.pairs.values()):
                 if pair.state is not PairState.FLAT:
                     pairs_desk.close(turn, pair.pair_id, "drawdown")
+    return equity

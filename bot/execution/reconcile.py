@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 import msgspec
 
@@ -13,6 +14,8 @@ from bot.domain.values import MONEY, ZERO, InstrumentId, OrderId
 from bot.execution.order_ids import is_ours
 from bot.execution.order_states import Order, OrderState
 from bot.portfolio.ledger import Ledger
+
+Name = TypeVar("Name", bound=str)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -45,15 +48,16 @@ def compare_books(
     ):
         if MONEY.compare(theirs, ours) != 0:
             differences.append(Difference(what, f"{theirs:f}", f"{ours:f}"))
-    _compare(differences, {str(coin): amount for coin, amount in report.coins},
-             {str(coin): amount for coin, amount in ledger.coins(report.venue)}, "coin")
-    held = {str(net.instrument): net.quantity for net in ledger.venue_nets(report.venue)
+    _compare(differences, dict(report.coins), dict(ledger.coins(report.venue)), "coin")
+    held = {net.instrument: net.quantity for net in ledger.venue_nets(report.venue)
             if instruments[net.instrument].is_perp}
-    _compare(differences, {str(row.instrument): row.quantity for row in report.positions}, held, "position")
+    _compare(differences, {row.instrument: row.quantity for row in report.positions}, held, "position")
     return tuple(differences)
 
 
-def _compare(found: list[Difference], theirs: dict[str, Decimal], ours: dict[str, Decimal], what: str) -> None:
+def _compare(found: list[Difference], theirs: Mapping[Name, Decimal], ours: Mapping[Name, Decimal], what: str) -> None:
+    if theirs == ours:
+        return  # the usual answer
     for name in sorted({*theirs, *ours}):
         a, b = theirs.get(name, ZERO), ours.get(name, ZERO)
         if MONEY.compare(a, b) != 0:

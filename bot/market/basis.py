@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from functools import lru_cache
 
 import msgspec
 
@@ -84,4 +85,10 @@ class BasisTracker(msgspec.Struct, kw_only=True):
         median = self.median_bps
         if median is None:
             return None
-        return median + (now_bps - median) * math.exp(-math.log(2.0) * ahead_h / self.half_life_h)
+        return median + (now_bps - median) * _left(ahead_h, self.half_life_h)
+
+
+@lru_cache(maxsize=64)
+def _left(ahead_h: float, half_life_h: float) -> float:
+    """The share of a deviation that is left after `ahead_h`."""
+    return math.exp(-math.log(2.0) * ahead_h / half_life_h)

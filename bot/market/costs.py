@@ -10,7 +10,7 @@ from bot.domain.values import Side
 from bot.market.book import LADDER_BPS
 
 
-class LegCosts(msgspec.Struct, frozen=True):
+class LegCosts(msgspec.Struct, frozen=True, gc=False):
     """One leg, in and out, in bp of its notional."""
 
     fee_in_bps: float
@@ -24,7 +24,7 @@ class LegCosts(msgspec.Struct, frozen=True):
     """Visible depth per lot wanted, the thinner side."""
 
 
-class PairCosts(msgspec.Struct, frozen=True):
+class PairCosts(msgspec.Struct, frozen=True, gc=False):
     """Both legs: four fills, in bp of the pair's notional. Computed once per pair and decision."""
 
     fees_in_bps: float
@@ -46,27 +46,84 @@ class PairCosts(msgspec.Struct, frozen=True):
         return self.fees_out_bps + self.spread_out_bps + self.slippage_out_bps
 
 
+class LegPrices:
+    """One leg's costs at one quote for any quantity: what does not depend on the quantity is worked out once.
+
+    The same sums as `walk(ladder(quote, side))`, without building a ladder for each: this runs for every leg of every
+    decision. `empty`: a side has no quantity, so nothing can be said.
+    """
+
+    __slots__ = ("_half_spread_bps", "_instrument", "_quote", "_steps", "_taker_fee_bps", "_visible_lots", "empty")
+
+    def __init__(self, instrument: Instrument, quote: Quote) -> None:
+        bid, ask = quote.bid_ticks, quote.ask_ticks
+        self.empty = bid <= 0 or ask < bid or quote.bid_lots <= 0 or quote.ask_lots <= 0
+        if self.empty:
+            return
+        self._instrument = instrument
+        self._quote = quote
+        self._visible_lots = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots)
+        self._taker_fee_bps = float(instrument.taker_fee) * 1e4
+        self._half_spread_bps = (ask - bid) / (ask + bid) * 1e4
+        self._steps: dict[bool, tuple[int, ...]] = {}
+
+    def costs(self, side: Side, quantity_lots: int, maker: bool = False) -> LegCosts | None:
+        """Costs of opening `quantity_lots` on `side` and closing them; None: a side has no quantity.
+
+        What the ladder cannot fill is priced at its worst level; `depth_multiple` then lies below 1. A maker pays the
+        maker fee, no spread and no slippage.
+        """
+        if self.empty:
+            return None
+        wanted = max(quantity_lots, 1)
+        multiple = self._visible_lots / wanted
+        if maker:
+            fee_bps = float(self._instrument.maker_fee) * 1e4
+            return LegCosts(fee_bps, fee_bps, 0.0, 0.0, 0.0, multiple)
+        buying, selling = self._slippage_bps(True, wanted), self._slippage_bps(False, wanted)
+        if side is Side.SELL:
+            buying, selling = selling, buying
+        return LegCosts(self._taker_fee_bps, self._taker_fee_bps, self._half_spread_bps, buying, selling, multiple)
+
+    def _slippage_bps(self, buy: bool, quantity_lots: int) -> float:
+        """Average price beyond the touch when walking the ladder, in bp of the touch."""
+        quote = self._quote
+        touch, first = (quote.ask_ticks, quote.ask_lots) if buy else (quote.bid_ticks, quote.bid_lots)
+        if quantity_lots <= first:
+            return 0.0
+        left = quantity_lots - first
+        share, rest = divmod(max(quote.depth_lots - first, 0), len(LADDER_BPS))
+        beyond = worst = 0
+        for index, step in enumerate(self._steps_of(buy, touch)):
+            size = share + 1 if index < rest else share
+            if size <= 0:
+                continue
+            worst = step
+            taken = min(size, left)
+            beyond += taken * step
+            left -= taken
+            if not left:
+                break
+        return (beyond + left * worst) / (quantity_lots * touch) * 1e4
+
+    def _steps_of(self, buy: bool, touch: int) -> tuple[int, ...]:
+        """How many ticks beyond the touch the levels stand; a level at or below zero is none."""
+        steps = self._steps.get(buy)
+        if steps is None:
+            step, found = 0, []
+            for bps in LADDER_BPS:
+                step = max(touch * bps // 10_000, step + 1)
+                if buy or step < touch:
+                    found.append(step)
+            steps = self._steps[buy] = tuple(found)
+        return steps
+
+
 def leg_costs(
     instrument: Instrument, quote: Quote, side: Side, quantity_lots: int, maker: bool = False,
 ) -> LegCosts | None:
-    """Costs of opening `quantity_lots` on `side` and closing them, on this quote; None: a side has no quantity.
-
-    What the ladder cannot fill is priced at its worst level; `depth_multiple` then lies below 1. A maker pays the maker
-    fee, no spread and no slippage.
-    """
-    if quote.bid_ticks <= 0 or quote.ask_ticks < quote.bid_ticks or quote.bid_lots <= 0 or quote.ask_lots <= 0:
-        return None
-    wanted = max(quantity_lots, 1)
-    multiple = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots) / wanted
-    if maker:
-        fee_bps = float(instrument.maker_fee) * 1e4
-        return LegCosts(fee_bps, fee_bps, 0.0, 0.0, 0.0, multiple)
-    fee_bps = float(instrument.taker_fee) * 1e4
-    half_spread = (quote.ask_ticks - quote.bid_ticks) / (quote.ask_ticks + quote.bid_ticks) * 1e4
-    return LegCosts(
-        fee_bps, fee_bps, half_spread,
-        _slippage_bps(quote, side, wanted), _slippage_bps(quote, side.opposite, wanted), multiple,
-    )
+    """`LegPrices.costs` of one quantity."""
+    return LegPrices(instrument, quote).costs(side, quantity_lots, maker)
 
 
 def pair_costs(long_leg: LegCosts, short_leg: LegCosts) -> PairCosts:
@@ -81,28 +138,3 @@ def pair_costs(long_leg: LegCosts, short_leg: LegCosts) -> PairCosts:
         slippage_out_bps=long_leg.slippage_out_bps + short_leg.slippage_out_bps,
         depth_multiple=min(long_leg.depth_multiple, short_leg.depth_multiple),
     )
-
-
-def _slippage_bps(quote: Quote, side: Side, quantity_lots: int) -> float:
-    """Average price beyond the touch when walking the ladder, in bp of the touch.
-
-    The same sum as `walk(ladder(quote, side))`, without building the ladder: this runs for every leg of every decision.
-    """
-    touch, left = (quote.ask_ticks, quote.ask_lots) if side is Side.BUY else (quote.bid_ticks, quote.bid_lots)
-    if quantity_lots <= left:
-        return 0.0
-    left = quantity_lots - left
-    share, rest = divmod(max(quote.depth_lots - (quantity_lots - left), 0), len(LADDER_BPS))
-    beyond = step = worst = 0
-    for index, bps in enumerate(LADDER_BPS):
-        step = max(touch * bps // 10_000, step + 1)
-        size = share + (1 if index < rest else 0)
-        if size <= 0 or touch + side * step <= 0:
-            continue
-        worst = step
-        taken = size if size < left else left
-        beyond += taken * step
-        left -= taken
-        if not left:
-            break
-    return (beyond + left * worst) / (quantity_lots * touch) * 1e4

@@ -87,10 +87,10 @@ class LedgerReading:
 
     def venue_nets(self, venue: Venue) -> tuple[VenueNet, ...]:
         """Net quantity and cost of a venue's instruments, those that are flat left out."""
-        return tuple(
+        return tuple([  # a list is filled faster than a generator is drained: this runs at every mark
             VenueNet(book.instrument, book.quantity, book.cost_usd)
             for book in self.state.books.values() if book.venue == venue and book.quantity
-        )
+        ])
 
     # ------------------------------------------------------------------------------------------- money and P&L
 

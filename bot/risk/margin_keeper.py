@@ -62,14 +62,19 @@ class KeeperVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """Size of the pool's pairs as a share of what they are now; 1 = leave them."""
 
 
+def share_of(pool: Pool, reference: float | None) -> float | None:
+    """Distance now over distance at entry; None without positions or reference."""
+    distance = pool.distance
+    return None if distance is None or reference is None or reference <= 0 else distance / reference
+
+
 def keep(
     pool: Pool, reference: float | None, sources: tuple[Source, ...], limits: RiskLimits, *, in_flight_usd: float
 ) -> KeeperVerdict:
     """Judge one pool. Money already on its way counts towards a top-up, never towards the distance itself."""
-    distance = pool.distance
-    if distance is None or reference is None or reference <= 0:
+    share = share_of(pool, reference)
+    if share is None or reference is None:
         return KeeperVerdict(share=None)
-    share = distance / reference
     if share >= limits.margin_top_up_share:
         return KeeperVerdict(share=share)
     missing = pool.equity_for(reference) - pool.equity_usd - in_flight_usd

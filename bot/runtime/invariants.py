@@ -14,8 +14,11 @@ from bot.domain.events import (
     AnyEvent,
     BarsClosed,
     Control,
+    Fill,
+    ForcedFill,
     Marks,
     OperatorAction,
+    OrderReport,
     Prints,
     Quotes,
     SessionStarted,
@@ -35,6 +38,7 @@ from bot.runtime.sim_truth import Trade, Truth
 from bot.runtime.sim_world import SimWorld
 
 _MARKET: Final = (Quotes, Marks, Prints, BarsClosed)
+_TELL_TRADES: Final = (Fill, ForcedFill, OrderReport, AccountReport)
 _SWEEP_NS: Final = 10 * NS_PER_MINUTE
 SETTLED_NS: Final = 120 * NS_PER_S
 """I20: so long after the last fault everything works again."""
@@ -133,8 +137,8 @@ class Invariants:
         else:
             self.rare.after(event, step, engine)
         self._own_rules(event)
-        if trades:
-            self._books.traded(at_ns, trades, engine)
+        if trades or isinstance(event, _TELL_TRADES):
+            self._books.traded(at_ns, (*trades, *_trades_in(event)), engine)
         self.orders.after(at_ns, engine)
         self._reachable(at_ns)
         if dying:
@@ -225,3 +229,10 @@ class Invariants:
         if self._truth.unseen:
             missing = ", ".join(trade_id for _, trade_id in self._truth.unseen)
             self._breaches.add("I7", "unseen", at_ns, f"trades never reached our books: {missing}")
+
+
+def _trades_in(event: AnyEvent) -> tuple[Trade, ...]:
+    """The trades an event tells of, whether we had them before or not."""
+    if isinstance(event, Fill | ForcedFill):
+        return (event,)
+    return event.fills if isinstance(event, OrderReport | AccountReport) else ()

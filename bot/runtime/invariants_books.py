@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -30,8 +31,8 @@ class BookInvariants:
         self.compared = 0
         """How often books were compared to the last digit."""
 
-    def traded(self, at_ns: int, trades: list[Trade], engine: Engine) -> None:
-        """I7: after these trades our net is the sum of all trades we have booked, each once."""
+    def traded(self, at_ns: int, trades: Sequence[Trade], engine: Engine) -> None:
+        """I7: after these trades, told for the first time or again, our net is the sum of all we have, each once."""
         for instrument in dict.fromkeys(trade.instrument for trade in trades):
             ours, sums = engine.ledger.net(instrument), self._truth.booked.get(instrument, ZERO)
             if MONEY.compare(ours, sums) != 0:

@@ -25,6 +25,8 @@ class WithReferenceRate:
         due = self._source.next_due()
         if due is None:
             return None
+        if self._next_ns > due[0]:
+            return due
         self._skip_unknown(due[0])
         rate = (self._next_ns, self._rank)
         return min(due, rate)

@@ -6,25 +6,45 @@ import asyncio
 import resource
 import signal
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import structlog
 
 from bot.domain.events import OperatorAction
-from bot.runtime.clock import JumpWatch
+from bot.runtime.clock import JumpWatch, SystemClock
+from bot.runtime.inbox import Inbox
+from bot.runtime.journal_writer import JournalWriter
+from bot.runtime.params import RuntimeParams
+from bot.storage.kill_latch import KillLatch
 from bot.telemetry.names import LogEvent
-
-if TYPE_CHECKING:
-    from bot.runtime.live import Daemon
 
 _RETRY_NS: Final = 1_000_000_000
 _LAG_WARN_NS: Final = 250_000_000
 
 
+class Watched(Protocol):
+    """What the watch looks at, and what it may order: a running daemon."""
+
+    params: RuntimeParams
+    clock: SystemClock
+    latch: KillLatch
+    writer: JournalWriter
+    inbox: Inbox
+    events: int
+
+    def order(self, action: OperatorAction, actor: str, reason: str = "") -> bool:
+        """An operator's order."""
+        ...
+
+    def request_stop(self, actor: str, *, insist: bool = False) -> None:
+        """End in order; a second signal ends at once."""
+        ...
+
+
 class Watch:
     """A task beside the engine's; it only looks and orders, it changes nothing itself."""
 
-    def __init__(self, daemon: Daemon, *, signals: bool) -> None:
+    def __init__(self, daemon: Watched, *, signals: bool) -> None:
         self._daemon = daemon
         self._signals = signals
         self._log = structlog.get_logger()

@@ -69,9 +69,10 @@ def decode_step(data: bytes) -> Step:
 def kinds_of(event: AnyEvent, step: Step) -> int:
     """Which kinds of history this pair holds, as bits; 0 for plain market data that decided nothing."""
     kinds = _KIND_OF_EVENT.get(type(event), 0)
-    if isinstance(event, AccountReport | OrderReport):
+    if type(event) is AccountReport:
+        kinds = (KIND_FILL if event.fills else 0) | (KIND_FUNDING if event.funding else 0)
+    elif type(event) is OrderReport:
         kinds = KIND_FILL if event.fills else 0
-        kinds |= KIND_FUNDING if isinstance(event, AccountReport) and event.funding else 0
     if step.decided:
         kinds |= KIND_OTHER
         if step.record is not None:

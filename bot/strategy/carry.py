@@ -58,10 +58,11 @@ class _Sums:
         self.hurdle_bps = -hurdle_h * horizon_h * 1e4
         expected_basis = basis.expected_bps(basis_now_bps, horizon_h)
         self.away_bps = basis_now_bps - (basis_now_bps if expected_basis is None else expected_basis)
-        self.net_bps = self.funding_bps + self.away_bps + self.hurdle_bps - costs.in_bps - costs.out_bps
+        in_bps, out_bps = costs.in_bps, costs.out_bps
+        self.net_bps = self.funding_bps + self.away_bps + self.hurdle_bps - in_bps - out_bps
         self.state_8h_bps = (forecast.fast_h - hurdle_h) * 8e4
         sd_bps = min(max(forecast.sd_8h * 1e4, params.sd_8h_bps_min), params.sd_8h_bps_max)
-        self._solve = ((mean_h - hurdle_h) * 8e4, sd_bps, phi_8h, costs.in_bps, costs.out_bps)
+        self._solve = ((mean_h - hurdle_h) * 8e4, sd_bps, phi_8h, in_bps, out_bps)
         self.waiting: _Waiting | None = None
         tail_bps = (basis.worst_bps or 0.0) - forecast.worst_h * TAIL_FUNDING_H * 1e4
         self.rank = self.net_bps / (self.capital * max(tail_bps, params.tail_floor_bps))

@@ -95,8 +95,12 @@ def _solve(mean_steps: int, sd_steps: int, phi: float, cost_in_steps: int, cost_
     )
 
 
+@lru_cache(maxsize=16)
 def _chain(mean: float, sd: float, phi: float) -> tuple[Vector, Vector]:
-    """The grid, and the AR(1) transition matrix on it: (points,), (points, points); rows sum to 1."""
+    """The grid, and the AR(1) transition matrix on it: (points,), (points, points); rows sum to 1.
+
+    Kept: the same mean and sd are met at many costs. Nobody may write into them.
+    """
     reach = STATE_SDS * sd / math.sqrt(1.0 - phi * phi)
     grid = np.linspace(min(mean, 0.0) - reach, max(mean, 0.0) + reach, GRID_POINTS)
     half = 0.5 * (grid[1] - grid[0])
@@ -114,11 +118,13 @@ def _fixed_point(grid: Vector, chain: Vector, cost_in: float, cost_out: float) -
     Policy steps alone can cycle here (one bound minimises, the other maximises); value iteration cannot.
     """
     difference = np.clip(grid, -cost_out, cost_in)
-    worth = grid
+    worth = np.empty_like(grid)
     for _ in range(ROUNDS_MAX):
-        for _ in range(SWEEPS_PER_ROUND):
-            worth = grid + chain @ difference
-            difference = np.clip(worth, -cost_out, cost_in)
+        for _ in range(SWEEPS_PER_ROUND):  # in place: at this size an allocation costs as much as the sum
+            np.matmul(chain, difference, out=worth)
+            np.add(grid, worth, out=worth)
+            np.maximum(worth, -cost_out, out=difference)
+            np.minimum(difference, cost_in, out=difference)
         inside = (worth < cost_in) & (worth > -cost_out)
         if inside.all():  # nobody ever acts: the linear system is singular, the sweeps must do
             continue

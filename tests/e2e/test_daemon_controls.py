@@ -179,9 +179,7 @@ def test_every_looking_verb_prints_one_document(watched: BotProcess) -> None:
 
 
 def test_records_export_as_csv(watched: BotProcess, tmp_path: Path) -> None:
-    """Fills, funding, decisions and orders as a table with a header, to a file or to stdout, also without a watched."""
-    watched.verb("stop")
-    assert watched.ended(within_s=20) == 0
+    """Fills, funding, decisions and orders as a table with a header, to a file or to stdout."""
     printed = bot("fills", "--home", watched.home, "--csv", "-")
     rows = list(csv.DictReader(io.StringIO(printed.stdout)))
     assert {"order_id", "price", "quantity_base", "fee"} <= set(rows[0])

@@ -27,6 +27,8 @@ from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue,
 from bot.venues.simulated.streams import Streams
 from bot.venues.simulated.transfers import Transfers
 
+_NOT_FOR_VENUES = (Alert, ShowTicks)
+
 
 class SimulatedExchange:
     """Implements `bot.domain.ports.Exchange`; everything follows from its inputs and the seed.
@@ -83,7 +85,7 @@ class SimulatedExchange:
 
     def handle(self, at_ns: Nanos, command: AnyCommand) -> None:
         """A command leaves us at `at_ns`; alerts and tick wishes are not for a venue."""
-        if isinstance(command, Alert | ShowTicks):
+        if isinstance(command, _NOT_FOR_VENUES):
             return
         self._out.send(at_ns, command)
 

@@ -38,6 +38,8 @@ Happening = Arrival | Landing | Delivery
 Entry = tuple[int, int, str, int, Happening]
 """(at_ns, rank, venue, number, what); the number is unique, so no two entries tie."""
 
+_READS = (ReadAccount, QueryOrder)
+_READ_ANSWERS = (AccountReport, OrderReport, ReadFailed)
 ARRIVAL_RANK = 6
 """Arrivals of an instant come after its market and its funding: what opens at T is not charged for T."""
 
@@ -66,9 +68,9 @@ class Pending:
         """Put in one happening."""
         self.number += 1
         if isinstance(what, Arrival):
-            self.reads += isinstance(what.request, ReadAccount | QueryOrder)
+            self.reads += isinstance(what.request, _READS)
         elif isinstance(what, Delivery):
-            self.reads += isinstance(what.event, AccountReport | OrderReport | ReadFailed)
+            self.reads += isinstance(what.event, _READ_ANSWERS)
         heapq.heappush(self.entries, (at_ns, rank, venue, self.number, what))
 
     def pop(self) -> Entry:

@@ -18,6 +18,8 @@ from bot.domain.events import (
 from bot.domain.values import MONEY, Nanos
 from bot.venues.simulated.desk import Desk
 
+_TRADES = (Fill, ForcedFill)
+
 
 def cancel(desk: Desk, at_ns: Nanos, command: CancelOrder) -> None:
     """Cancel what is open; anything else says why not."""
@@ -52,8 +54,8 @@ def report_account(desk: Desk, at_ns: Nanos, command: ReadAccount) -> None:
         tuple(PositionRow(instrument, position.quantity, position.cost_usd)
               for instrument, position in sorted(holdings.positions.items())),
         tuple(account.open),
-        tuple(entry for entry in booked if isinstance(entry, Fill | ForcedFill)),
-        tuple(entry for entry in booked if isinstance(entry, FundingPaid)),
-        tuple(entry for entry in booked if isinstance(entry, CashMoved)),
-        tuple(entry for entry in booked if isinstance(entry, TransferEnded)),
+        tuple([entry for entry in booked if isinstance(entry, _TRADES)]),
+        tuple([entry for entry in booked if isinstance(entry, FundingPaid)]),
+        tuple([entry for entry in booked if isinstance(entry, CashMoved)]),
+        tuple([entry for entry in booked if isinstance(entry, TransferEnded)]),
         len(account.log)), True)

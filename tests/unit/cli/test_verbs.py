@@ -353,6 +353,30 @@ def test_doctor_finds_this_machine_good(home: Path, capsys: Shown) -> None:
     assert not home.exists()
 
 
+def test_doctor_says_what_keeps_an_account_from_going_on(home: Path, capsys: Shown) -> None:
+    """An account without a record is fine; a journal that is none, or that lost the exchange's books, is bad."""
+    place = AccountDir(home, "demo", "main").prepare()
+    assert main(["doctor", "--json"]) == 0
+    assert "nothing on record yet" in capsys.readouterr().out
+    place.journal.write_bytes(b"not a database" * 100)
+    assert main(["doctor", "--json"]) == 1
+    assert "journal.db" in capsys.readouterr().out
+    place.journal.unlink()
+    Journal.create(place.journal, Identity(account="main", kind="demo", created_ns=1)).close()
+    assert main(["doctor", "--json"]) == 1
+    assert "the exchange's books; restore it" in capsys.readouterr().out
+    place.venue.write_bytes(b"")
+    assert main(["doctor", "--json"]) == 0
+    assert "does not run; goes on from a journal" in capsys.readouterr().out
+
+
+def test_doctor_sees_a_daemon_that_does_not_answer(home: Path, capsys: Shown) -> None:
+    """The lock is held, yet nobody listens: bad, with its process id."""
+    with AccountDir(home, "demo", "main").prepare().lock():
+        assert main(["doctor", "--json"]) == 1
+    assert f"pid {os.getpid()} holds it but does not answer" in capsys.readouterr().out
+
+
 def test_doctor_names_a_half_fetched_file(home: Path, tmp_path: Path, capsys: Shown) -> None:
     """A Parquet file without its end is bad, and exit 1."""
     (tmp_path / "whole.parquet").write_bytes(b"PAR1....PAR1")

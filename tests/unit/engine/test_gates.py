@@ -242,3 +242,28 @@ def test_a_pair_that_waits_for_money_is_hedged_all_the_same_when_a_late_fill_bre
     step = alone.take(fill(alone, name, lots=500, trade="late", side=Side.SELL))
     (order,) = [command.order.intent for command in step.commands if isinstance(command, SubmitOrder)]
     assert (order.instrument, order.side, order.purpose) == (SPOT.id, Side.BUY, "hedge")
+
+
+def test_an_alert_that_stands_is_sent_again_but_not_stacked() -> None:
+    """One row until somebody acknowledges it, with the newest stamp; at most a hundred rows in all."""
+    engine = Engine(EngineParams())
+    turn = Turn(engine.state, engine.ledger, engine.params, Drive().now)
+    turn.alert("a", "same", page=True)
+    turn.alert("a", "same")
+    assert [alert.page for alert in engine.state.alerts] == [True]
+    assert len(turn.commands) == 2
+    for number in range(150):
+        turn.alert("b", str(number))
+    assert len(engine.state.alerts) == 100
+
+
+def test_orders_that_are_out_count_as_if_they_had_filled() -> None:
+    """R5: the worst case before a second order includes the first, unless it reduces."""
+    alone = Alone(Drive().run_to_note("parent_started"))
+    (name,) = alone.engine.state.live_orders
+    intent = alone.engine.state.orders[name].intent
+    turn = Turn(alone.engine.state, alone.engine.ledger, alone.engine.params, alone.now)
+    expected = float(SPOT.quantity(intent.quantity_lots) * alone.engine.state.market.value(intent.instrument))
+    assert gross_worst_usd(turn, ALPHA)[:2] == pytest.approx((expected, expected))
+    alone.take(OrderClosed(alone.after(0.1), ALPHA, name, OrderStatus.EXPIRED, 0))
+    assert gross_worst_usd(turn, ALPHA)[0] == 0.0

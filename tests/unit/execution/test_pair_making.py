@@ -204,7 +204,7 @@ def test_a_clip_that_the_touch_has_left_behind_is_posted_anew() -> None:
     assert look(each, behind, leg(PERP), 0.9).cancels == []
     moves = look(each, behind, leg(PERP), 1.0)
     assert (moves.orders, moves.cancels) == ([], CANCEL_SPOT)
-    order = only(look(each, leg(SPOT, at=higher), leg(PERP), 1.1))
+    order = only(look(each, leg(SPOT, at=higher), leg(PERP, at=quote(PERP, lots=20_000)), 1.1))
     assert (order.limit_ticks, order.time_in_force) == (10_003, TimeInForce.POST_ONLY)
 
 
