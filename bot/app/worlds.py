@@ -94,7 +94,8 @@ def history_world(settings: Settings, scope: Scope, *, books: BooksFile | None, 
     coins = scope.symbols or settings.account.coins or DEFAULT_COINS
     standing_ns = _standing_ns(books, resume_ns)
     from_ns = max(scope.from_ns, standing_ns - standing_ns % NS_PER_DAY)
-    feed = open_history(scope.data, venues, coins, from_ns, scope.to_ns, load_table(extra=scope.data / "instruments.toml"))
+    table = load_table(extra=scope.data / "instruments.toml")
+    feed = open_history(scope.data, venues, coins, from_ns, scope.to_ns, table)
     instruments = feed.instruments(from_ns)
     cadence_s = float(feed.cadence_s)
     return World(

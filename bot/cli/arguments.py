@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from bot.cli.parse import account_name, amount_usd, coin_list, instant_ns, word_list
-from bot.domain.errors import ConfigRefused
+from bot.domain.errors import ConfigRefused, DataRefused
 from bot.options import Scope
 from bot.settings import home_folder
 from bot.storage.account_dir import KINDS, AccountDir
@@ -50,7 +50,7 @@ def scope(data: Path | None, venues: str | None, symbols: str | None, start: str
     if from_ns is not None and to_ns is not None and to_ns <= from_ns:
         raise typer.BadParameter(f"--to {end} does not come after --from {start}")
     if data is not None and not data.is_dir():
-        raise typer.BadParameter(f"--data {data}: no such folder")
+        raise DataRefused(f"--data {data}: no such folder; give one with Parquet history (bot/storage/DATA_FORMAT.md)")
     return Scope(
         data=data,
         venues=parsed("--venues", word_list, venues) or (),

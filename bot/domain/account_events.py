@@ -153,6 +153,8 @@ class OrderReport(Event, frozen=True):
     status: OrderStatus | None
     filled_lots: int
     fills: tuple[Fill, ...] = ()
+    taken_ns: Nanos | None = None
+    """When the venue looked; None: `at_ns`. What was absent then may have been booked since (answers come late)."""
 
 
 class PositionRow(msgspec.Struct, frozen=True, array_like=True):

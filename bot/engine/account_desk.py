@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 from bot.domain.commands import CancelOrder
 from bot.domain.events import (
     AccountReport,
     CashMoved,
     Fill,
     ForcedFill,
-    FundingPaid,
     ReadFailed,
     TransferEnded,
     VenueConnection,
 )
 from bot.domain.values import MONEY, NS_PER_S, ZERO, Nanos, Wallet, is_pair_owner
-from bot.engine import orders_desk, pairs_desk
+from bot.engine import funding_desk, orders_desk, pairs_desk
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution import order_states
@@ -26,8 +23,6 @@ from bot.risk import stops
 
 LOST_TRANSFER_AFTER_NS = 60 * NS_PER_S
 """A transfer younger than this may still be on its way to the venue."""
-FUNDING_GAP_USD = Decimal("0.05")
-"""A payment that differs from our own estimate by more than this and 5 % alarms."""
 
 
 def on_cash(turn: Turn, event: CashMoved) -> None:
@@ -37,28 +32,6 @@ def on_cash(turn: Turn, event: CashMoved) -> None:
         stops.cash_flow(turn.state.stops, event.amount_usd)
         turn.note("cash_moved", venue=event.venue, wallet=event.wallet.value, amount_usd=event.amount_usd,
                   reference=event.reference)
-
-
-def on_funding_paid(turn: Turn, event: FundingPaid) -> None:
-    """Booked once per settlement from what the venue paid; our own estimate stands beside it."""
-    if orders_desk.is_unknown(turn, event.venue, event.instrument):
-        return
-    instrument = turn.instrument(event.instrument)
-    pending = dict(turn.ledger.pending_settlements()).get(event.instrument)
-    turn.revalue(event.instrument)
-    shares = turn.ledger.apply_funding(event, instrument)
-    if not shares:
-        return
-    mark = turn.state.market.value_marks.get(event.instrument)
-    turn.note("funding_booked", instrument=event.instrument, settled_ns=event.settled_ns,
-              amount_usd=event.amount_usd, rate=event.rate, quantity_base=event.quantity,
-              owners=",".join(share.owner for share in shares))
-    if pending is None or mark is None:
-        return
-    expected = -event.quantity * mark * event.rate
-    gap = abs(expected - event.amount_usd)
-    if gap > FUNDING_GAP_USD and gap > abs(expected) * Decimal("0.05"):
-        turn.alert("funding_gap", f"{event.instrument}: paid {event.amount_usd:f}, expected {expected:.4f} USD")
 
 
 def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
@@ -132,10 +105,10 @@ def on_report(turn: Turn, event: AccountReport) -> None:
     for cash in event.cash:
         on_cash(turn, cash)
     for paid in event.funding:
-        on_funding_paid(turn, paid)
+        funding_desk.on_paid(turn, paid)
     for ended in event.transfers_ended:
         on_transfer_ended(turn, ended)
-    _settle_among_owners(turn, event)
+    funding_desk.settle_unpaid(turn, event)
     venue.cursor = max(venue.cursor, event.cursor)
     if event.request_id != venue.read_id:
         return  # an older answer: what it brought is booked, but it proves nothing about now
@@ -143,20 +116,6 @@ def on_report(turn: Turn, event: AccountReport) -> None:
     venue.next_read_ns = Nanos(turn.now_ns + reconcile_every_ns(turn))
     _compare_orders(turn, event)
     _compare_books(turn, venue, event)
-
-
-def _settle_among_owners(turn: Turn, event: AccountReport) -> None:
-    """Settlements before this report at which our net was zero: the venue pays nothing, our owners pay each other."""
-    for leg, settled_ns in turn.ledger.pending_settlements():
-        if turn.venue_of(leg) != event.venue or settled_ns >= event.taken_ns:
-            continue
-        history, mark = turn.state.market.funding.get(leg), turn.state.market.value_marks.get(leg)
-        if history is None or history.settled_ns != settled_ns or mark is None:
-            continue  # its rate is not at hand: it stays pending rather than being guessed
-        shares = turn.ledger.settle_among_owners(leg, settled_ns, mark, Decimal(repr(history.last_rate)))
-        if shares:
-            turn.note("funding_shared", instrument=leg, settled_ns=settled_ns, rate=history.last_rate,
-                      owners=",".join(share.owner for share in shares))
 
 
 def _compare_orders(turn: Turn, event: AccountReport) -> None:
@@ -190,6 +149,7 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
             return
         venue.differences = 0
         turn.state.modes.unblock_venue(venue.venue, "books_differ")
+        _look_for_orphans(turn, venue)
         if not event.positions and not event.open_orders:
             venue.flat_proven_ns = turn.now_ns
     elif "not_reconciled" in turn.state.modes.venue_reasons(venue.venue):
@@ -202,6 +162,16 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         _lift_doubts(turn)
         for pair in turn.state.pairs.values():
             turn.look(pair.pair_id)
+
+
+def _look_for_orphans(turn: Turn, venue: VenueState) -> None:
+    """A quantity whose pair we no longer know is nobody's to close: a person must (never silent, never adopted)."""
+    for leg, owner in turn.ledger.pair_holdings(venue.venue):
+        if owner in turn.state.pairs:
+            continue
+        text = f"{leg}: {turn.ledger.quantity(leg, owner):f} belongs to {owner}, which is not known here"
+        if turn.state.modes.block_venue(venue.venue, turn.reason("orphan_holding", text, "operator: resume")):
+            turn.alert("orphan_holding", text, page=True)
 
 
 def _lift_doubts(turn: Turn) -> None:

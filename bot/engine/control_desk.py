@@ -13,7 +13,7 @@ from bot.execution.pair_execution import hedged_base
 from bot.portfolio.pairs import PairState
 
 OPERATOR_REASONS = ("operator", "flatten", "kill", "drawdown", "daily_loss", "runaway", "doubts", "storage")
-OPERATOR_BLOCKS = ("foreign_orders", "foreign_fill", "books_differ")
+OPERATOR_BLOCKS = ("foreign_orders", "foreign_fill", "books_differ", "orphan_holding")
 
 
 def on_session(turn: Turn, event: SessionStarted) -> None:

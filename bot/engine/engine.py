@@ -11,7 +11,16 @@ from bot.domain import events as ev
 from bot.domain.errors import Fatal
 from bot.domain.events import AnyEvent, Event
 from bot.domain.values import NS_PER_S, Nanos
-from bot.engine import account_desk, control_desk, decision, margin_desk, market_desk, orders_desk, pairs_desk
+from bot.engine import (
+    account_desk,
+    control_desk,
+    decision,
+    funding_desk,
+    margin_desk,
+    market_desk,
+    orders_desk,
+    pairs_desk,
+)
 from bot.engine.params import EngineParams
 from bot.engine.state import EngineState
 from bot.engine.step import Note, Step
@@ -58,7 +67,7 @@ class Engine:
             ev.OrderUnknown: orders_desk.on_unknown, ev.OrderClosed: orders_desk.on_closed,
             ev.CancelFailed: orders_desk.on_cancel_failed, ev.OrderReport: orders_desk.on_report,
             ev.Fill: orders_desk.on_fill, ev.ForcedFill: account_desk.on_forced_fill,
-            ev.FundingPaid: account_desk.on_funding_paid, ev.CashMoved: account_desk.on_cash,
+            ev.FundingPaid: funding_desk.on_paid, ev.CashMoved: account_desk.on_cash,
             ev.TransferEnded: account_desk.on_transfer_ended, ev.AccountReport: account_desk.on_report,
             ev.ReadFailed: account_desk.on_read_failed, ev.VenueConnection: account_desk.on_connection,
             ev.SessionStarted: self._on_session, ev.Control: control_desk.on_control,
@@ -144,10 +153,8 @@ class Engine:
         state = self.state
         if not state.session.trading:
             return state.session.trade_from_ns if state.session.epoch else None
-        times: list[int] = [at_ns for at_ns in state.pair_wakes.values()]
-        for at_ns in (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), state.next_rebalance_ns):
-            if at_ns is not None:
-                times.append(at_ns)
+        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), state.next_rebalance_ns)
+        times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 
     def _remember(self, notes: list[Note]) -> None:

@@ -68,9 +68,9 @@ def check_pool(turn: Turn, venue: VenueState) -> None:
     """Judge one pool and act."""
     pool = pool_of(turn, venue.venue)
     distance = pool.distance
-    moving = any(p.parent is not None or p.unhedged_since_ns is not None
-                 for p in turn.state.pairs.values() if p.live and venue.venue in _venues(turn, p))
-    if distance is not None and (venue.reference_distance is None or venue.reference_stale) and not moving:
+    if distance is not None and (venue.reference_distance is None or venue.reference_stale) and (
+        not _moving(turn, venue.venue)
+    ):
         venue.reference_distance = distance
         venue.reference_stale = False
     share = share_of(pool, venue.reference_distance)
@@ -82,8 +82,14 @@ def check_pool(turn: Turn, venue: VenueState) -> None:
         return
     for top_up in verdict.top_ups:
         _top_up(turn, venue.venue, top_up, verdict.share)
-    if verdict.shrink_to < 1.0 and not moving:
+    if verdict.shrink_to < 1.0 and not _moving(turn, venue.venue):
         _shrink(turn, venue.venue, verdict)
+
+
+def _moving(turn: Turn, venue: Venue) -> bool:
+    """Whether a pair with a perpetual at this venue is being traded or made whole."""
+    return any((p.parent is not None or p.unhedged_since_ns is not None) and venue in _venues(turn, p)
+               for p in turn.state.pairs.values() if p.live)
 
 
 def _venues(turn: Turn, pair: Pair) -> tuple[Venue, ...]:

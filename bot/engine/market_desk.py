@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.domain.events import BarsClosed, FundingSettled, ReferenceRate
-from bot.engine.decision import basis_tracker
+from bot.engine.judging import basis_tracker
 from bot.engine.turn import Turn
 from bot.strategy.verdict import Candidate
 

@@ -14,7 +14,7 @@ from bot.domain.events import (
     OrderUnknown,
     RejectReason,
 )
-from bot.domain.orders import OrderIntent, Refusal
+from bot.domain.orders import OrderIntent, Refusal, TimeInForce
 from bot.domain.values import DUST, NS_PER_MINUTE, NS_PER_S, InstrumentId, Nanos, OrderId, Owner, Venue, is_pair_owner
 from bot.engine.exposure import exposure_of
 from bot.engine.state import EngineState
@@ -93,6 +93,9 @@ def on_accepted(turn: Turn, event: OrderAccepted) -> None:
     order = turn.state.orders.get(event.order_id)
     if order is not None:
         order_states.on_accepted(order, event)
+        rests = order.state is OrderState.OPEN and order.intent.time_in_force is not TimeInForce.IOC
+        if rests and order.cancel_sent_ns is not None:
+            cancel(turn, order)  # the cancel may have come before the order, found nothing, and be over
         _settle(turn, order)
 
 

@@ -159,11 +159,11 @@ def set_references(turn: Turn, pair: Pair) -> None:
 
 def _on_flat(turn: Turn, pair: Pair) -> None:
     pair.closed_ns = turn.now_ns
-    turn.state.left_ns[f"{pair.long_leg}|{pair.short_leg}"] = turn.now_ns
     turn.state.pair_wakes.pop(pair.pair_id, None)
     if pair.opened_ns is None and pair.peak_base == 0:
         turn.note("pair_abandoned", pair_id=pair.pair_id, coin=pair.coin, reason=pair.exit_reason or "not_filled")
         return
+    turn.state.left_ns[f"{pair.long_leg}|{pair.short_leg}"] = turn.now_ns
     turn.state.pairs_closed += 1
     parts = turn.ledger.attribution(pair.pair_id)
     turn.note(
@@ -283,7 +283,7 @@ def run_due(turn: Turn) -> None:
 
 
 def wake_makers(turn: Turn) -> bool:
-    """Pairs with a resting order are looked at whatever happens (modes, lost quotes, settlements); True: any has one."""
+    """Pairs with a resting order are looked at whatever happens (modes, lost quotes, settlements); True: one has."""
     owners = {}
     for order_id in turn.state.live_orders:
         intent = turn.state.orders[order_id].intent

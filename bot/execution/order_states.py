@@ -130,7 +130,8 @@ def on_report(order: Order, event: OrderReport, params: ExecutionParams) -> None
         else:
             _close(order, event.at_ns, _FINAL[event.status], event.filled_lots, params)
         return
-    provable = event.at_ns >= order.sent_ns + int(params.absence_after_s * NS_PER_S)
+    taken_ns = event.at_ns if event.taken_ns is None else event.taken_ns
+    provable = taken_ns >= order.sent_ns + int(params.absence_after_s * NS_PER_S)
     if not event.found and event.sources >= 2 and provable and order.filled_lots == 0:
         order.state = OrderState.NOT_PLACED
         _clear_doubt(order)

@@ -26,7 +26,7 @@ class Walk(msgspec.Struct, frozen=True):
 
 
 def ladder(quote: Quote, side: Side) -> tuple[Level, ...]:
-    """The levels an order of `side` can take, best first: the touch, then five equal parts of the depth within 50 bp."""
+    """The levels an order of `side` can take, best first: the touch, then the depth within 50 bp in equal parts."""
     if side is Side.BUY:
         touch, lots = quote.ask_ticks, quote.ask_lots
     else:

@@ -9,7 +9,19 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.errors import Unavailable
-from bot.domain.values import DUST, HEDGE, MONEY, OVERLAY, ZERO, Coin, InstrumentId, Nanos, Owner, Venue
+from bot.domain.values import (
+    DUST,
+    HEDGE,
+    MONEY,
+    OVERLAY,
+    ZERO,
+    Coin,
+    InstrumentId,
+    Nanos,
+    Owner,
+    Venue,
+    is_pair_owner,
+)
 from bot.portfolio.attribution import Attribution, Parts, Sleeve, attribution_of
 from bot.portfolio.ledger_state import Holding, InstrumentBook, LedgerState, Wallets
 
@@ -91,6 +103,14 @@ class LedgerReading:
             VenueNet(book.instrument, book.quantity, book.cost_usd)
             for book in self.state.books.values() if book.venue == venue and book.quantity
         ])
+
+    def pair_holdings(self, venue: Venue) -> tuple[tuple[InstrumentId, Owner], ...]:
+        """Every (instrument, pair) of a venue with a quantity."""
+        return tuple(
+            (book.instrument, owner)
+            for book in self.state.books.values() if book.venue == venue
+            for owner, holding in book.held.items() if holding.quantity and is_pair_owner(owner)
+        )
 
     # ------------------------------------------------------------------------------------------- money and P&L
 

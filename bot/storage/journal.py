@@ -18,6 +18,7 @@ import msgspec
 from bot.domain.errors import ConfigRefused, Fatal, Retryable
 from bot.domain.events import AnyEvent
 from bot.engine.step import Step
+from bot.storage.durable_file import put_in_place
 from bot.storage.journal_codec import decode_event, decode_step
 from bot.storage.journal_rows import APPLICATION_ID, SCHEMA_VERSION, Batch, Finding, Identity, Row, seal
 
@@ -69,13 +70,19 @@ class Journal:
         """
         if path.exists():
             raise ConfigRefused(f"{path}: a journal exists already; choose another account or continue this one")
+        # made beside its place and put there whole: a kill in between leaves no half journal to refuse
+        draft = path.with_name(f"{path.name}.new")
         try:
-            db = _connect(path, readonly=False)
+            draft.unlink(missing_ok=True)
+            db = sqlite3.connect(draft, isolation_level=None)
             db.executescript(f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
-                             f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+                             f"PRAGMA synchronous=FULL; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
             db.execute("INSERT INTO identity VALUES (1, ?, ?, ?, ?)",
                        (identity.account, identity.kind, identity.created_ns, identity.schema_version))
-        except sqlite3.Error as error:
+            db.close()
+            put_in_place(draft, path)
+            db = _connect(path, readonly=False)
+        except (sqlite3.Error, OSError) as error:
             raise ConfigRefused(f"{path}: cannot create the journal ({error}); is the folder writable?") from None
         return cls(path, db, identity)
 

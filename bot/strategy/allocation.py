@@ -78,10 +78,11 @@ def wallet_shares(candidate: Candidate, params: CarryParams) -> tuple[tuple[Venu
 def allocate(verdicts: Sequence[Verdict], book: Book, params: CarryParams) -> Allocation:
     """Targets for every held pair and for those that open.
 
-    Held pairs come first: CLOSE goes to 0 (its capital is not counted free until it has come back), HOLD keeps its size
+    Held pairs come first: CLOSE goes to 0 (its capital is not counted free until it has come back). HOLD keeps its size
     unless a cap is exceeded by more than `resize_share_min` (prices move sizes every hour; four fills must not follow
-    them), then the lowest ranks shrink to it; too small it grows if the verdict says that an addition clears its costs. Then OPEN verdicts by rank (ties by key) take what the caps leave.
-    Nothing held is displaced by a better newcomer: the newcomer would pay eight fills.
+    them): then the lowest ranks shrink to it. Too small it grows, if the verdict says that more clears its costs. Then
+    OPEN verdicts by rank (ties by key) take what the caps leave. Nothing held is displaced by a better newcomer: the
+    newcomer would pay eight fills.
     """
     room, loose = _Room(book, params), _Room(book, params, 1.0 + params.resize_share_min)
     passed: list[Passed] = []

@@ -125,8 +125,8 @@ class InstrumentTable:
     def instrument(self, venue: str, symbol: str, at_ns: int, price: float | None = None) -> Instrument:
         """The instrument as its venue ruled it at `at_ns`.
 
-        With `price`, a coin that is not listed gets a tick of about five digits of it and a lot worth at most 1 USD, and
-        a venue without rows takes those of venue `*`; the instrument's `source` then begins with `ASSUMED`.
+        With `price`, a coin that is not listed gets a tick of about five digits of it and a lot worth at most 1 USD; a
+        venue without rows takes those of venue `*`. The instrument's `source` then begins with `ASSUMED`.
 
         Raises:
             DataRefused: no rules for the venue, or for the coin and no price to assume them from.

@@ -168,8 +168,8 @@ def test_lost_answers_and_late_cancels_leave_no_leg_alone(of: Tape, seed: int) -
         delayed_answer=random.choice([0, 0.2]), duplicated=random.choice([0, 0.2]), rejected=random.choice([0, 0.1]),
         dropped_event=random.choice([0, 0.1]), late_booking=random.choice([0, 0.1]), delay_s_max=4.0)
     faults = FaultPlan(rates=rates, start_ns=T0 + (100 + seed % 50) * NS_PER_S, end_ns=T0 + 900 * NS_PER_S)
-    watch = Watch(Drive(params=MAKERS, days=0.1, extra=tape(of), faults=faults), calm=False)
-    watch.run(2.2)
+    watch = Watch(Drive(params=MAKERS, days=0.08, extra=tape(of), faults=faults), calm=False)
+    watch.run(1.9)
     watch.at_the_end()
 
 

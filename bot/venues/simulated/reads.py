@@ -36,10 +36,10 @@ def report_order(desk: Desk, at_ns: Nanos, command: QueryOrder) -> None:
     """One order by client id, from the order list and from the fills: two sources."""
     order = desk.account.find(command.order_id)
     if order is None:
-        report = OrderReport(at_ns, desk.venue, command.order_id, False, 2, None, 0)
+        report = OrderReport(at_ns, desk.venue, command.order_id, False, 2, None, 0, taken_ns=at_ns)
     else:
         report = OrderReport(at_ns, desk.venue, command.order_id, True, 2, order.status, order.filled_lots,
-                             desk.account.fills_of(order))
+                             desk.account.fills_of(order), at_ns)
     desk.tell(report, True)
 
 

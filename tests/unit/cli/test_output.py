@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.cli.output import cell, emit, instant, plain, write_csv
+from bot.cli.output import as_typed, cell, emit, instant, plain, write_csv
 from bot.domain.errors import BotError
+from tests.unit.house.source_tree import REPO
 
 
 class Colour(Enum):
@@ -101,3 +103,10 @@ def test_csv_to_a_file_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "fills.csv").read_text("utf-8").count("\n") == 2
     with pytest.raises(BotError, match="cannot write the CSV"):
         write_csv([ROW], tmp_path / "no" / "folder.csv")
+
+
+def test_commands_are_spelt_as_they_must_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a checkout's launcher `./evenkeel`, installed `evenkeel`; only what stands in backquotes."""
+    assert as_typed("start one with `evenkeel run`") == "start one with `evenkeel run`"
+    monkeypatch.setattr(sys, "argv", [str(REPO / "bot" / "__main__.py"), "status"])
+    assert as_typed("evenkeel: start one with `evenkeel run`") == "evenkeel: start one with `./evenkeel run`"

@@ -312,8 +312,19 @@ def test_a_bad_picture_is_refused_at_once_and_the_last_one_stays() -> None:
     ("0 forced_fill instrument=alpha:DOGE/USDT:USDT cause=liquidation quantity_base=-900 price=0.05",
      "00:00:00 LIQUIDATION: the venue closed -900 DOGE alpha perp at 0.05"),
     ("0 fill_booked instrument=of_another_version", "00:00:00 fill booked  instrument=of_another_version"),
+    ("0 dust_parked pair_id=p instrument=alpha:BTC/USDT quantity_base=7.6E-7",
+     "00:00:00 dust set aside: 0.00000076 BTC alpha spot"),
+    ("0 kill_verified_flat venues=alpha,beta", "00:00:00 KILL VERIFIED: the venues show flat (alpha, beta)"),
     ("0 venue_connection venue=alpha up=False at_ns=1", "00:00:00 venue connection  venue=alpha up=False"),
 ])
 def test_a_note_is_one_short_sentence(note: str, text: str) -> None:
     """Legs by coin, venue and kind; a note of another version falls back on its words and keys."""
     assert note_text(note) == text
+
+
+def test_who_is_halted_is_not_told_about_costs() -> None:
+    """Nothing held in another mode than RUN: the mode is the reason, and what lifts it."""
+    view = msgspec.structs.replace(halted(), pairs=())
+    text = "\n".join(screen(view, 100, 30))
+    assert "no pair held: HALTED, nothing is opened until evenkeel resume" in text
+    assert "costs" not in text

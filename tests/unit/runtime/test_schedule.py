@@ -115,6 +115,16 @@ def test_after_the_markets_end_answers_arrive_but_days_do_not_pass() -> None:
     assert schedule.pop() is None
 
 
+def test_answers_to_what_was_sent_before_the_end_are_taken_after_it() -> None:
+    """What a venue has booked by the end belongs to the run, or the books would differ by the last order."""
+    schedule, _, _ = schedule_of([marks(START_NS + 10), marks(START_NS + 20)], end_ns=START_NS + 11)
+    schedule.pop()
+    schedule.handle(START_NS + 10, [ReadAccount(venue=VENUE, request_id="r", cursor=0)])
+    schedule.wake(START_NS + 12)
+    assert isinstance(schedule.pop(), ReadFailed)
+    assert schedule.pop() is None
+
+
 def test_a_pop_with_a_limit_leaves_what_is_later() -> None:
     """The pacer's present is the limit; also when something internal to the venue was due before it."""
     schedule, _, _ = schedule_of([marks(START_NS + 10), marks(START_NS + 20)])
