@@ -21,7 +21,7 @@ from bot.domain.errors import ConfigRefused
 from bot.engine.params import EngineParams
 from bot.runtime.params import RuntimeParams
 from bot.venues.simulated.market.params import EmbeddedParams
-from bot.venues.simulated.params import SimulatedParams
+from bot.venues.simulated.params import MarginMode, SimulatedParams
 
 HOME_DEFAULT = Path("var")
 VARIABLES = {
@@ -72,6 +72,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     simulated: SimulatedParams = SimulatedParams()
     embedded: EmbeddedParams = EmbeddedParams()
     runtime: RuntimeParams = RuntimeParams()
+
+    def __post_init__(self) -> None:
+        """Refuse what one layer allows and another cannot guard."""
+        if self.simulated.margin_mode is MarginMode.ISOLATED:
+            raise ConfigRefused("simulated.margin_mode = isolated: the margin keeper guards cross pools only; use cross")
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

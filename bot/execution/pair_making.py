@@ -70,14 +70,14 @@ def tend(
     moves.wake(min(now_ns + int(params.retry_s * NS_PER_S), since_ns + _wait_ns(params), parent.deadline_ns))
 
 
-def may_trade_beside(pair: Pair, longer: LegSituation, shorter: LegSituation) -> bool:
-    """Whether all that is out is the maker whose fills broke the balance: the other leg follows while it rests."""
+def made_by(pair: Pair, longer: LegSituation, shorter: LegSituation) -> LegSituation | None:
+    """The leg whose resting maker broke the balance by its fills: the other leg follows beside it. None: it was not."""
     parent = pair.parent
     if parent is None or pair.state is PairState.UNWINDING:
-        return False
+        return None
     maker, other = (longer, shorter) if parent.opening else (shorter, longer)
-    return (bool(maker.resting) and not other.resting and not other.working_lots
-            and opens(pair, maker) is parent.opening)
+    made = maker.resting and not other.resting and opens(pair, maker) is parent.opening
+    return maker if made else None
 
 
 def opens(pair: Pair, leg: LegSituation) -> bool:

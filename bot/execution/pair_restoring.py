@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, Nanos
-from bot.execution.pair_making import may_trade_beside
+from bot.execution.pair_making import made_by
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
 from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side, pause_ns, reducing_ticks, tradable
 from bot.execution.params import ExecutionParams
@@ -36,9 +36,11 @@ def restore(
     )
     if age_ns >= unwind_ns:
         _begin_unwinding(pair, moves)  # whatever is out or paused meanwhile (I3)
-    beside = may_trade_beside(pair, longer, shorter) and (hedging or not longer.resting)
-    if not beside and (longer.working_lots or shorter.working_lots or longer.resting or shorter.resting):
-        moves.cancel_resting(long, short)
+    maker = made_by(pair, longer, shorter) if hedging or not longer.resting else None
+    working = [leg for leg in (longer, shorter) if leg is not maker and (leg.working_lots or leg.resting)]
+    if working:
+        if maker is None:
+            moves.cancel_resting(long, short)
         return
     if hedging and shorter.doubtful_lots:
         return  # its outcome is being proven; at 10 s the longer leg is trimmed as if it had not filled

@@ -172,8 +172,8 @@ def test_when_half_of_the_minutes_orders_are_used_legs_are_taken() -> None:
 def fees_bps(params: EngineParams) -> float:
     """The fees of the first decision's candidate."""
     drive = Drive(params=params).run(0.04)
-    terms = dict(drive.records[0].candidates[0].terms_bps)
-    return sum(value for name, value in terms.items() if "fee" in name)
+    (judged,) = [each for each in drive.records[0].candidates if each.terms_bps]
+    return dict(judged.terms_bps)["fees"]
 
 
 def test_pricing_the_harder_leg_as_maker_needs_makers() -> None:
@@ -186,4 +186,4 @@ def test_the_harder_leg_is_judged_at_the_makers_fee() -> None:
     """2 instead of 5 bp for two of the four fills."""
     carry = CarryParams(maker_harder_leg=True)
     cheaper = fees_bps(msgspec.structs.replace(MAKERS, carry=carry))
-    assert abs(fees_bps(MAKERS)) - abs(cheaper) == pytest.approx(6.0)
+    assert (fees_bps(MAKERS), cheaper) == (pytest.approx(-20.0), pytest.approx(-14.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bot.domain.events import OrderAccepted, OrderClosed, OrderRejected, OrderStatus, OrderUnknown, RejectReason
@@ -182,3 +183,14 @@ def test_a_lower_count_told_later_does_not_end_the_wait() -> None:
     order_states.on_closed(each, closed(1, OrderStatus.CANCELLED, 4), PARAMS)
     order_states.on_report(each, report(2, OrderStatus.CANCELLED, 0), PARAMS)
     assert each.state is OrderState.SETTLING
+
+
+def test_absence_is_judged_on_when_the_venue_looked_not_on_when_its_answer_came() -> None:
+    """R3: a look after 2 s proves nothing, however late its answer comes: the create may have been booked since."""
+    each = order(10)
+    order_states.on_unknown(each, unknown(1), PARAMS)
+    late = msgspec.structs.replace(report(12, None, found=False), taken_ns=after(2))
+    order_states.on_report(each, late, PARAMS)
+    assert each.state is OrderState.UNKNOWN
+    order_states.on_report(each, msgspec.structs.replace(late, taken_ns=after(8)), PARAMS)
+    assert each.state is OrderState.NOT_PLACED

@@ -148,9 +148,11 @@ def test_a_pair_whose_makers_fills_are_hedged_is_whole() -> None:
 
 
 def test_a_running_hedge_is_not_doubled() -> None:
-    """The next fill waits until the first one's hedge has answered."""
+    """The next fill waits until the first one's hedge has answered; the maker stays in the book meanwhile."""
     each = making()
     look(each, resting("0.012", 8), leg(PERP), 2.0)
+    moves = look(each, resting("0.012", 8), leg(PERP, working=-12), 2.05)
+    assert (moves.orders, moves.cancels) == ([], [])
     assert look(each, leg(SPOT, "0.02"), leg(PERP, working=-12), 2.05).orders == []
     assert only(look(each, leg(SPOT, "0.02"), leg(PERP, "-0.012"), 3.1)).lots == 8
 

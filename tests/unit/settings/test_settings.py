@@ -179,3 +179,11 @@ def test_all_settings_are_frozen_and_strict() -> None:
         assert struct.__struct_config__.forbid_unknown_fields
         values = (getattr(struct, name) for name in struct.__struct_fields__)
         pending += [value for value in values if isinstance(value, msgspec.Struct)]
+
+
+def test_isolated_margin_is_refused_because_the_keeper_would_be_blind(tmp_path: Path) -> None:
+    """The exchange can do it; the margin keeper guards cross pools only."""
+    path = tmp_path / "mine.toml"
+    path.write_text('[simulated]\nmargin_mode = "isolated"\n')
+    with pytest.raises(ConfigRefused, match=r"margin_mode = isolated: .* use cross"):
+        read(path)
