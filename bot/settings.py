@@ -76,7 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         """Refuse what one layer allows and another cannot guard."""
         if self.simulated.margin_mode is MarginMode.ISOLATED:
-            raise ConfigRefused("simulated.margin_mode = isolated: the margin keeper guards cross pools only; use cross")
+            raise ConfigRefused("simulated.margin_mode = isolated: the margin keeper guards cross pools; use cross")
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:

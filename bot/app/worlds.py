@@ -72,8 +72,16 @@ def demo_world(settings: Settings, *, end_ns: int | None, books: BooksFile | Non
         warmup=in_order(at_start.funding_history()), start_ns=Nanos(DEMO_START_NS),
         end_ns=Nanos(end_ns) if end_ns is not None else None, cadence_s=DEMO_CADENCE_S,
         coverage=({"series": "embedded market", "seed": seed, "pct": 100.0},),
-        data_hash=f"embedded-{seed}", fill_model="taker fills on the displayed ladder; 1 s ticks around our orders",
+        data_hash=f"embedded-{seed}", fill_model=_demo_fill_model(settings),
     )
+
+
+def _demo_fill_model(settings: Settings) -> str:
+    """What a report says of the fills on the embedded market."""
+    model = "taker fills on the displayed ladder; 1 s ticks around our orders"
+    if settings.engine.execution.makers:
+        model += "; makers queue behind the displayed size, worked off by prints at their price"
+    return model
 
 
 def history_world(settings: Settings, scope: Scope, *, books: BooksFile | None, resume_ns: int | None = None) -> World:

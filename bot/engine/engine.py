@@ -16,6 +16,7 @@ from bot.engine import (
     control_desk,
     decision,
     funding_desk,
+    makers,
     margin_desk,
     market_desk,
     orders_desk,
@@ -140,7 +141,7 @@ class Engine:
         orders_desk.resolve_doubts(turn)
         if state.transfers:
             account_desk.watch_transfers(turn)
-        pairs_desk.wake_makers(turn)
+        makers.wake(turn)
         pairs_desk.run_due(turn)
         if state.next_rebalance_ns is not None and state.next_rebalance_ns <= turn.now_ns:
             state.next_rebalance_ns = decision.next_rebalance_ns(turn)
@@ -174,7 +175,7 @@ class Engine:
 
     def _on_halt(self, turn: Turn, event: ev.TradingHalted) -> None:
         self.state.market.fold_halt(event)
-        if pairs_desk.wake_makers(turn):
+        if makers.wake(turn):
             self.state.wake_ns = turn.now_ns  # what rests there is cancelled once this instant is complete
 
     def _on_instruments(self, turn: Turn, event: ev.InstrumentsChanged) -> None:

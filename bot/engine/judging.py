@@ -7,8 +7,8 @@ from decimal import Decimal
 from bot.domain.events import Quote
 from bot.domain.instrument import Instrument
 from bot.domain.values import NS_PER_S, Coin, InstrumentId, Side
-from bot.engine import pairs_desk
 from bot.engine.exposure import data_age_s_max
+from bot.engine.makers import BARS_FROM_S
 from bot.engine.turn import Turn
 from bot.execution.rounding import smallest_joint_notional
 from bot.market.basis import BasisTracker
@@ -58,7 +58,7 @@ class Judging:
         self.turn = turn
         self.equity_usd = equity_usd
         self.held = {f"{p.long_leg}|{p.short_leg}": p for p in turn.state.pairs.values() if p.live}
-        self.bars = turn.state.session.cadence_s >= pairs_desk.BARS_FROM_S  # decisions stand only at a common edge
+        self.bars = turn.state.session.cadence_s >= BARS_FROM_S
         age_max_s = turn.params.rebalance_offset_s + EDGE_SLACK_S if self.bars else data_age_s_max(turn)
         self.oldest_ns = turn.now_ns - int(age_max_s * NS_PER_S)
         self.quoted_ns: list[int] = []

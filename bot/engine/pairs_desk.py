@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from bot.domain.commands import ShowTicks
 from bot.domain.orders import TimeInForce
-from bot.domain.values import DUST, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
-from bot.engine import orders_desk
+from bot.domain.values import DUST, NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
+from bot.engine import makers, orders_desk
 from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import advance, hedged_base, is_whole
@@ -18,8 +18,6 @@ from bot.portfolio.pairs import Pair, PairState, Parent, Slice
 from bot.risk.modes import Mode
 
 TICKS_AHEAD_S = 60
-BARS_FROM_S = 300.0
-"""A feed this slow is bars: all legs are taken."""
 
 
 def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, *, urgent: bool = False) -> None:
@@ -206,7 +204,7 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
         instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, pair.pair_id),
         quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
         working_lots=working, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
-        resting_ticks=resting_ticks,
+        resting_ticks=resting_ticks, net=turn.ledger.net(leg),
     )
 
 
@@ -227,16 +225,8 @@ def permissions(turn: Turn, pair: Pair) -> Permissions:
         opens=runs and not blocked,
         opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
         settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,
-        makers=turn.params.execution.makers and _makers_possible(turn),
+        makers=turn.params.execution.makers and makers.possible(turn),
     )
-
-
-def _makers_possible(turn: Turn) -> bool:
-    """Ticks are shown, and half of the orders a minute may have are left for what must be hedged."""
-    if turn.state.session.cadence_s >= BARS_FROM_S:
-        return False
-    lately = sum(1 for sent_ns, _ in turn.state.recent_opens if turn.now_ns - sent_ns <= NS_PER_MINUTE)
-    return 2 * lately < turn.params.risk.orders_per_minute_max
 
 
 def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None:
@@ -280,17 +270,6 @@ def run_due(turn: Turn) -> None:
     for owner, at_ns in tuple(turn.state.pair_wakes.items()):
         if at_ns <= turn.now_ns:
             turn.look(owner)
-
-
-def wake_makers(turn: Turn) -> bool:
-    """Pairs with a resting order are looked at whatever happens (modes, lost quotes, settlements); True: one has."""
-    owners = {}
-    for order_id in turn.state.live_orders:
-        intent = turn.state.orders[order_id].intent
-        if intent.time_in_force is TimeInForce.POST_ONLY and intent.owner in turn.state.pairs:
-            owners[intent.owner] = turn.now_ns
-    turn.state.pair_wakes.update(owners)
-    return bool(owners)
 
 
 def forget_flat(turn: Turn) -> None:

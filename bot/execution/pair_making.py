@@ -115,7 +115,7 @@ def _clip(
     side = opening_side(pair, leg) if parent.opening else opening_side(pair, leg).opposite
     lots = _lots(leg.instrument, side, size, opening=parent.opening)
     ticks = leg.quote.bid_ticks if side is Side.BUY else leg.quote.ask_ticks
-    if not tradable(leg.instrument, lots, ticks, reducing=not parent.opening):
+    if not tradable(leg.instrument, lots, ticks, reducing=not parent.opening and leg.shrinks_net(lots)):
         return None
     return WantedOrder(
         instrument=leg.instrument.id, side=side, lots=lots, limit_ticks=ticks, time_in_force=TimeInForce.POST_ONLY,

@@ -31,6 +31,13 @@ class LegSituation(msgspec.Struct, frozen=True, kw_only=True):
     """Working orders that may rest (makers), oldest first."""
     resting_ticks: int | None = None
     """The limit of the oldest of them."""
+    net: Decimal | None = None
+    """Signed base quantity of all owners together; None: as the pair's own."""
+
+    def shrinks_net(self, lots: int) -> bool:
+        """Whether closing so many lots of the leg also shrinks the venue's net: only then is it reduce-only there."""
+        net = self.quantity if self.net is None else self.net
+        return net * self.quantity > 0 and self.instrument.quantity(lots) <= abs(net)
 
     @property
     def quiet(self) -> bool:

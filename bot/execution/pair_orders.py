@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from bot.domain.instrument import Instrument
 from bot.domain.values import NS_PER_S, ZERO, Side
@@ -10,6 +11,9 @@ from bot.execution.pair_moves import LegSituation
 from bot.execution.params import ExecutionParams
 from bot.execution.rounding import gross_up_lots, price_ticks_with_collar
 from bot.portfolio.pairs import Pair
+
+STALE_PAUSE_S_MAX: Final = 900.0
+"""On bars nothing new is to be had before the next one; a try is made at least this often all the same."""
 
 
 def opening_side(pair: Pair, leg: LegSituation) -> Side:
@@ -51,7 +55,7 @@ def reducing_ticks(leg: LegSituation, side: Side, lots: int, collar_bps: float) 
 
 
 def tradable(instrument: Instrument, lots: int, ticks: int, *, reducing: bool = False) -> bool:
-    """Whether the venue would take it: lot minimum, and notional minimum (a perp's reducing order is exempt)."""
+    """Whether the venue would take it: lot minimum, and notional minimum (a perp's reduce-only order is exempt)."""
     if lots < max(instrument.lots_min, 1) and not (reducing and instrument.is_perp and lots > 0):
         return False
     if reducing and instrument.is_perp:
@@ -67,7 +71,7 @@ def closable(leg: LegSituation) -> bool:
     if leg.quote is None:
         return True  # cannot be priced now: absence of a quote never turns a holding into dust
     ticks = leg.quote.bid_ticks if leg.quantity > 0 else leg.quote.ask_ticks
-    return tradable(leg.instrument, lots, ticks, reducing=True)
+    return tradable(leg.instrument, lots, ticks, reducing=leg.shrinks_net(lots))
 
 
 def harder(long: LegSituation, short: LegSituation) -> LegSituation:
@@ -82,7 +86,10 @@ def _touch_usd(leg: LegSituation) -> Decimal:
     return leg.instrument.quantity(lots) * leg.instrument.price(leg.quote.bid_ticks)
 
 
-def pause_ns(pair: Pair, pause_s: float, params: ExecutionParams) -> int:
-    """How long to wait before the next try: twice as long after each that filled nothing (a book does not refill)."""
-    longest_s = max(pause_s, params.retry_max_s)
+def pause_ns(pair: Pair, pause_s: float, params: ExecutionParams, quote_age_ns: int) -> int:
+    """How long to wait before the next try: twice as long after each that filled nothing.
+
+    The longest pause grows with the age of the quote: a book that has stood for so long will not refill in a minute.
+    """
+    longest_s = max(pause_s, params.retry_max_s, min(quote_age_ns / NS_PER_S, STALE_PAUSE_S_MAX))
     return int(min(pause_s * 2 ** min(pair.fruitless, 16), longest_s) * NS_PER_S)

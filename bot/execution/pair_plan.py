@@ -96,7 +96,8 @@ def _work_slice(
     parent.making_since_ns = None
     parent.next_slice = max(parent.next_slice, index + 1)
     pause_s = params.retry_s if parent.urgent else params.slice_s * (1 - params.time_jitter)
-    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, pause_s, params))
+    quoted_ns = min(long.quote_ns, short.quote_ns)
+    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, pause_s, params, quote_age_ns=now_ns - quoted_ns))
     moves.wake(pair.next_try_ns)
     if order is not None:
         pair.tries = 0
@@ -133,7 +134,7 @@ def _leg_step(
     if lots <= 0:
         return None
     ticks = limit_ticks(leg, side, bound) if parent.opening else reducing_ticks(leg, side, lots, bound)
-    if not tradable(leg.instrument, lots, ticks, reducing=not parent.opening):
+    if not tradable(leg.instrument, lots, ticks, reducing=not parent.opening and leg.shrinks_net(lots)):
         return None
     return WantedOrder(
         instrument=leg.instrument.id, side=side, lots=lots, limit_ticks=ticks, time_in_force=TimeInForce.IOC,

@@ -72,7 +72,7 @@ def restore(
 
 def _tried(pair: Pair, now_ns: Nanos, params: ExecutionParams, moves: Moves, order: WantedOrder) -> None:
     pair.tries += 1
-    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, params.retry_s, params))
+    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, params.retry_s, params, quote_age_ns=0))
     pair.fruitless += 1
     moves.orders.append(order)
     moves.wake(pair.next_try_ns)
@@ -124,7 +124,7 @@ def _trim(pair: Pair, leg: LegSituation, gap: Decimal, age_ns: int, params: Exec
     if lots <= 0:
         return None
     ticks = reducing_ticks(leg, side, lots, collar)
-    if not tradable(leg.instrument, lots, ticks, reducing=True):
+    if not tradable(leg.instrument, lots, ticks, reducing=leg.shrinks_net(lots)):
         return None
     purpose = "unwind" if pair.state is PairState.UNWINDING else "trim"
     return WantedOrder(

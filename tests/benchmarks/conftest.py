@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+import bot.__main__  # noqa: F401 - before numpy: it asks linear algebra for one thread, as every run of the bot has
 from tests.benchmarks.recorded import Recorded, record
 
 

@@ -49,7 +49,7 @@ ORDERS = st.lists(st.tuples(st.integers(1, 90), st.sampled_from([
 
 def tape(of: Tape) -> list[MarketEvent]:
     """A quote of both legs each second, and prints that hit bids and lift offers by chance."""
-    random = Random(of.seed)  # noqa: S311
+    random = Random(of.seed)
     found: list[MarketEvent] = []
     mid = 10_000
     for second in range(BEGIN_S, BEGIN_S + TICKS_S):
@@ -162,7 +162,7 @@ def test_whatever_the_tape_prints_a_pair_ends_whole(of: Tape, orders: list[tuple
 @given(TAPES, st.integers(0, 1000))
 def test_lost_answers_and_late_cancels_leave_no_leg_alone(of: Tape, seed: int) -> None:
     """The same with answers that are lost, late, doubled or refused: R2 and F18 hold for makers too."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     rates = FaultRates(
         lost_answer=random.choice([0, 0.1]), lost_request=random.choice([0, 0.1]),
         delayed_answer=random.choice([0, 0.2]), duplicated=random.choice([0, 0.2]), rejected=random.choice([0, 0.1]),

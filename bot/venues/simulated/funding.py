@@ -11,7 +11,11 @@ from bot.venues.simulated.desk import Desk
 
 
 def settle_funding(desk: Desk, at_ns: Nanos, rates: tuple[FundingRate, ...]) -> None:
-    """Pay -quantity x price x rate for what was held at each settlement; longs pay a positive rate."""
+    """Pay -quantity x price x rate for what was held at each settlement; longs pay a positive rate.
+
+    A settled rate is paid as it is: its venue's cap of that day has been applied already, by the embedded market's rule
+    or in the record, and a cap known today must not rewrite what was paid then.
+    """
     for rate in rates:
         settled = desk.account.settled_ns.get(rate.instrument)
         if settled is not None and rate.settled_ns <= settled:
@@ -21,10 +25,11 @@ def settle_funding(desk: Desk, at_ns: Nanos, rates: tuple[FundingRate, ...]) -> 
         quantity = held_at(desk, rate.instrument, rate.settled_ns)
         if instrument is None or not quantity:
             continue
-        price, clamped = _price(desk, instrument), clamp_rate(instrument, rate)
-        amount = round_cash(MONEY.multiply(MONEY.multiply(quantity.copy_negate(), price), clamped))
+        price = _price(desk, instrument)
+        amount = round_cash(MONEY.multiply(MONEY.multiply(quantity.copy_negate(), price), rate.rate))
         _pay(desk, rate.instrument, amount)
-        desk.log(FundingPaid(at_ns, desk.venue, instrument.id, rate.settled_ns, amount, quantity, price, clamped))
+        desk.log(FundingPaid(at_ns, desk.venue, instrument.id, rate.settled_ns, amount, quantity, price,
+                             rate.rate))
 
 
 def held_at(desk: Desk, instrument_id: InstrumentId, at_ns: Nanos) -> Decimal:
@@ -38,15 +43,6 @@ def held_at(desk: Desk, instrument_id: InstrumentId, at_ns: Nanos) -> Decimal:
             lots = desk.instruments[instrument_id].quantity(trade.quantity_lots)
             quantity = MONEY.subtract(quantity, lots * trade.side)
     return quantity
-
-
-def clamp_rate(instrument: Instrument, rate: FundingRate) -> Decimal:
-    """The rate within the instrument's cap; a cap stated per 8 h is scaled to the interval."""
-    rule = instrument.funding
-    if rule is None:
-        return rate.rate
-    cap = rule.cap * rate.interval_h / 8 if rule.cap_before_division else rule.cap
-    return max(min(rate.rate, cap), -cap)
 
 
 def _price(desk: Desk, instrument: Instrument) -> Decimal:

@@ -191,6 +191,6 @@ def test_absence_is_judged_on_when_the_venue_looked_not_on_when_its_answer_came(
     order_states.on_unknown(each, unknown(1), PARAMS)
     late = msgspec.structs.replace(report(12, None, found=False), taken_ns=after(2))
     order_states.on_report(each, late, PARAMS)
-    assert each.state is OrderState.UNKNOWN
+    assert each.live
     order_states.on_report(each, msgspec.structs.replace(late, taken_ns=after(8)), PARAMS)
     assert each.state is OrderState.NOT_PLACED
