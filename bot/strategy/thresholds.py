@@ -29,10 +29,8 @@ SPREAD_STEPS_MIN = 0.7
 MEAN_STEP_BPS = 0.1
 SD_STEP_LOG = 0.2
 COST_STEP_BPS = 2.0
-SWEEPS_FIRST = 24
-SWEEPS_MORE = 8
-ROUNDS_MAX = 598
-POLICY_STEPS_MAX = 8
+SWEEPS_PER_ROUND = 60
+ROUNDS_MAX = 80
 TOLERANCE_BPS = 1e-7
 DIGITS = 6
 """Results are rounded, so that the last bits of a linear solve never reach a record."""
@@ -117,13 +115,12 @@ def _chain(mean: float, sd: float, phi: float) -> tuple[Vector, Vector]:
 def _fixed_point(grid: Vector, chain: Vector, cost_in: float, cost_out: float) -> Vector:
     """W by value iteration, finished by one linear solve as soon as the band it suggests proves to be the fixed point.
 
-    A band that fails is still a good place to go on from, a few times: policy steps alone can cycle here (one bound
-    minimises, the other maximises), value iteration cannot.
+    Policy steps alone can cycle here (one bound minimises, the other maximises); value iteration cannot.
     """
     difference = np.clip(grid, -cost_out, cost_in)
     worth = np.empty_like(grid)
-    for turn in range(ROUNDS_MAX):
-        for _ in range(SWEEPS_MORE if turn else SWEEPS_FIRST):  # in place: allocating costs as much as the sum
+    for _ in range(ROUNDS_MAX):
+        for _ in range(SWEEPS_PER_ROUND):  # in place: at this size an allocation costs as much as the sum
             np.matmul(chain, difference, out=worth)
             np.add(grid, worth, out=worth)
             np.maximum(worth, -cost_out, out=difference)
@@ -135,8 +132,6 @@ def _fixed_point(grid: Vector, chain: Vector, cost_in: float, cost_out: float) -
         again = grid + chain @ np.clip(solved, -cost_out, cost_in)
         if float(np.abs(again - solved).max()) < TOLERANCE_BPS:
             return again
-        if turn < POLICY_STEPS_MAX:
-            np.clip(again, -cost_out, cost_in, out=difference)
     return worth
 
 

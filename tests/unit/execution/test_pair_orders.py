@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from bot.domain.values import Side
-from bot.execution.pair_orders import closable, harder, limit_ticks, opening_lots, reducing_ticks, tradable
-from tests.unit.execution.scenes import PERP, SPOT, instrument, leg
+from bot.domain.values import NS_PER_S, Side
+from bot.execution.pair_orders import (
+    closable,
+    harder,
+    limit_ticks,
+    opening_lots,
+    pause_ns,
+    reducing_ticks,
+    tradable,
+)
+from bot.execution.params import ExecutionParams
+from tests.unit.execution.scenes import PERP, SPOT, instrument, leg, pair
 
 
 def test_nothing_wanted_is_no_lots() -> None:
@@ -60,3 +70,23 @@ def test_a_leg_without_a_quote_is_the_harder_one() -> None:
     """Nothing at the touch is less than something."""
     assert harder(leg(SPOT), leg(PERP, quoted=False)).instrument is PERP
     assert harder(leg(SPOT, quoted=False), leg(PERP)).instrument is SPOT
+
+
+def test_a_perp_shared_with_another_pair_is_closable_only_where_the_venues_net_shrinks() -> None:
+    """The venue's exemption from its minimum holds for reduce-only orders, and it sees the sum over our pairs."""
+    crumb = leg(PERP, "-0.001")
+    assert closable(crumb)
+    opposed = msgspec.structs.replace(crumb, net=Decimal("0.5"))
+    assert not opposed.shrinks_net(1)
+    assert not closable(opposed)
+    assert closable(msgspec.structs.replace(crumb, net=Decimal("-0.5")))
+
+
+def test_the_longest_pause_grows_with_the_age_of_the_quote() -> None:
+    """A book that has stood for an hour will not refill in a minute; it is tried now and then all the same."""
+    tired = pair()
+    tired.fruitless = 12
+    assert pause_ns(tired, 1.0, ExecutionParams(), quote_age_ns=0) == 60 * NS_PER_S
+    assert pause_ns(tired, 1.0, ExecutionParams(), quote_age_ns=300 * NS_PER_S) == 300 * NS_PER_S
+    assert pause_ns(tired, 1.0, ExecutionParams(), quote_age_ns=7_200 * NS_PER_S) == 900 * NS_PER_S
+    assert pause_ns(pair(), 1.0, ExecutionParams(), quote_age_ns=7_200 * NS_PER_S) == NS_PER_S
