@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bot.domain.commands import AnyCommand, CancelOrder, QueryOrder, SubmitOrder
 from bot.domain.events import (
     CancelFailed,
@@ -32,20 +34,10 @@ PERMANENT = frozenset({
 
 def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool:
     """Put a wish before risk; an approved order leaves with this step. True if it does."""
+    turn.state.session.orders_made += 1
     session = turn.state.session
-    instrument = turn.instrument(wanted.instrument)
-    session.orders_made += 1
-    net = turn.ledger.net(wanted.instrument)
-    size = instrument.quantity(wanted.lots)
-    intent = OrderIntent(
-        order_id=client_order_id(session.account, session.epoch, session.orders_made),
-        owner=owner, venue=instrument.venue, instrument=wanted.instrument, side=wanted.side,
-        quantity_lots=wanted.lots, limit_price_ticks=wanted.limit_ticks, time_in_force=wanted.time_in_force,
-        reduces_owner=wanted.reduces_owner,
-        reduce_only=instrument.is_perp and wanted.reduces_owner and net * int(wanted.side) < 0 and size <= abs(net),
-        parent_id=parent_id, purpose=wanted.purpose,
-        data_age_ns=turn.now_ns - turn.state.market.quotes[wanted.instrument][0],
-    )
+    order_id = client_order_id(session.account, session.epoch, session.orders_made)
+    intent = _intent(turn, owner, wanted, parent_id, order_id)
     verdict = review(intent, exposure_of(turn, intent), turn.params.risk, turn.now_ns, session.epoch)
     if isinstance(verdict, Refusal):
         _refused(turn, verdict)
@@ -53,9 +45,48 @@ def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool
     turn.state.orders[intent.order_id] = Order(intent=intent, sent_ns=turn.now_ns)
     turn.state.live_orders[intent.order_id] = None
     if not intent.reduces_owner:
-        turn.state.recent_opens.append((turn.now_ns, float(size * instrument.price(wanted.limit_ticks))))
+        turn.state.recent_opens.append((turn.now_ns, _notional_usd(turn, wanted)))
     turn.commands.append(SubmitOrder(verdict))
     return True
+
+
+def hedge_fits(turn: Turn, owner: Owner, wanted: WantedOrder, hedge: WantedOrder) -> bool:
+    """Whether risk would also let the hedge of an opening order follow it: both legs are checked before either is sent.
+
+    The refusal is recorded as the hedge's own; nothing of the pair leaves.
+    """
+    intent = _intent(turn, owner, hedge, "", OrderId(""))
+    exposure = exposure_of(turn, intent)
+    first_usd = _notional_usd(turn, wanted)
+    same_venue = turn.venue_of(wanted.instrument) == intent.venue
+    exposure = msgspec.structs.replace(
+        exposure, gross_usd=exposure.gross_usd + first_usd,
+        venue_gross_usd=exposure.venue_gross_usd + (first_usd if same_venue else 0.0),
+    )
+    verdict = review(intent, exposure, turn.params.risk, turn.now_ns, turn.state.session.epoch)
+    if isinstance(verdict, Refusal):
+        turn.refusals.append(verdict)
+        return False
+    return True
+
+
+def _notional_usd(turn: Turn, wanted: WantedOrder) -> float:
+    instrument = turn.instrument(wanted.instrument)
+    return float(instrument.quantity(wanted.lots) * instrument.price(wanted.limit_ticks))
+
+
+def _intent(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str, order_id: OrderId) -> OrderIntent:
+    instrument = turn.instrument(wanted.instrument)
+    net = turn.ledger.net(wanted.instrument)
+    size = instrument.quantity(wanted.lots)
+    return OrderIntent(
+        order_id=order_id, owner=owner, venue=instrument.venue, instrument=wanted.instrument, side=wanted.side,
+        quantity_lots=wanted.lots, limit_price_ticks=wanted.limit_ticks, time_in_force=wanted.time_in_force,
+        reduces_owner=wanted.reduces_owner,
+        reduce_only=instrument.is_perp and wanted.reduces_owner and net * int(wanted.side) < 0 and size <= abs(net),
+        parent_id=parent_id, purpose=wanted.purpose,
+        data_age_ns=turn.now_ns - turn.state.market.quotes[wanted.instrument][0],
+    )
 
 
 def _refused(turn: Turn, refusal: Refusal) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from bot.domain.commands import ShowTicks
 from bot.domain.orders import TimeInForce
 from bot.domain.values import DUST, NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
@@ -11,7 +13,8 @@ from bot.engine import makers, orders_desk
 from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import advance, hedged_base, is_whole
-from bot.execution.pair_moves import LegSituation, Moves, Permissions
+from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
+from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side
 from bot.execution.params import ExecutionParams
 from bot.execution.twap import plan_slices
 from bot.portfolio.pairs import Pair, PairState, Parent, Slice
@@ -80,12 +83,12 @@ def look(turn: Turn, pair: Pair) -> None:
         pair.waiting_transfers = ()  # too late, or a late fill has broken it: R9's clock waits for no money
     state_before = pair.state
     moves = advance(pair, long, short, turn.now_ns, permissions(turn, pair), turn.params.execution)
-    _carry_out(turn, pair, moves)
+    _carry_out(turn, pair, moves, long, short)
     if pair.state is not state_before:
         _note_state(turn, pair, state_before, long, short)
 
 
-def _carry_out(turn: Turn, pair: Pair, moves: Moves) -> None:
+def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: LegSituation) -> None:
     for name, keys in moves.notes:
         turn.note(name, **_with_share(turn, pair, name, dict(keys)))
     if moves.page:
@@ -97,7 +100,8 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves) -> None:
     wake_ns = moves.wake_ns
     for wanted in moves.orders:
         parent_id = pair.parent.parent_id if pair.parent is not None else f"{pair.pair_id}/trim"
-        if orders_desk.place(turn, pair.pair_id, wanted, parent_id):
+        fits = wanted.purpose != "open" or _hedge_fits(turn, pair, wanted, long, short)
+        if fits and orders_desk.place(turn, pair.pair_id, wanted, parent_id):
             _show_ticks(turn)
         elif wake_ns is None or wake_ns <= turn.now_ns:
             wake_ns = Nanos(turn.now_ns + NS_PER_S)
@@ -108,6 +112,19 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves) -> None:
         turn.note("dust_parked", pair_id=pair.pair_id, instrument=instrument, quantity_base=quantity)
     if wake_ns is not None and pair.state is not PairState.FLAT:
         turn.state.pair_wakes[pair.pair_id] = Nanos(max(wake_ns, turn.now_ns + 1))
+
+
+def _hedge_fits(turn: Turn, pair: Pair, wanted: WantedOrder, long: LegSituation, short: LegSituation) -> bool:
+    """An opening leg leaves only if its hedge would be let through after it (F31)."""
+    first, other = (long, short) if wanted.instrument == long.instrument.id else (short, long)
+    if other.quote is None:
+        return False
+    side = opening_side(pair, other)
+    lots = opening_lots(other.instrument, side, first.instrument.quantity(wanted.lots))
+    ticks = limit_ticks(other, side, turn.params.execution.hedge_collar_bps)
+    hedge = msgspec.structs.replace(wanted, instrument=other.instrument.id, side=side, lots=lots, limit_ticks=ticks,
+                                    time_in_force=TimeInForce.IOC, purpose="hedge")
+    return lots <= 0 or orders_desk.hedge_fits(turn, pair.pair_id, wanted, hedge)
 
 
 def _with_share(turn: Turn, pair: Pair, name: str, keys: dict[str, str]) -> dict[str, str]:

@@ -53,7 +53,10 @@ class LegPrices:
     decision. `empty`: a side has no quantity, so nothing can be said.
     """
 
-    __slots__ = ("_half_spread_bps", "_instrument", "_quote", "_steps", "_taker_fee_bps", "_visible_lots", "empty")
+    __slots__ = (
+        "_buy_levels", "_half_spread_bps", "_instrument", "_quote", "_sell_levels", "_taker_fee_bps", "_visible_lots",
+        "empty",
+    )
 
     def __init__(self, instrument: Instrument, quote: Quote) -> None:
         bid, ask = quote.bid_ticks, quote.ask_ticks
@@ -65,7 +68,8 @@ class LegPrices:
         self._visible_lots = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots)
         self._taker_fee_bps = float(instrument.taker_fee) * 1e4
         self._half_spread_bps = (ask - bid) / (ask + bid) * 1e4
-        self._steps: dict[bool, tuple[int, ...]] = {}
+        self._buy_levels: list[tuple[int, int]] | None = None
+        self._sell_levels: list[tuple[int, int]] | None = None
 
     def costs(self, side: Side, quantity_lots: int, maker: bool = False) -> LegCosts | None:
         """Costs of opening `quantity_lots` on `side` and closing them; None: a side has no quantity.
@@ -92,31 +96,33 @@ class LegPrices:
         if quantity_lots <= first:
             return 0.0
         left = quantity_lots - first
-        share, rest = divmod(max(quote.depth_lots - first, 0), len(LADDER_BPS))
+        levels = self._buy_levels if buy else self._sell_levels
+        if levels is None:
+            levels = _levels(touch, max(quote.depth_lots - first, 0), buy)
+            if buy:
+                self._buy_levels = levels
+            else:
+                self._sell_levels = levels
         beyond = worst = 0
-        for index, step in enumerate(self._steps_of(buy, touch)):
-            size = share + 1 if index < rest else share
-            if size <= 0:
-                continue
+        for step, size in levels:
             worst = step
-            taken = min(size, left)
-            beyond += taken * step
-            left -= taken
-            if not left:
-                break
+            if left <= size:
+                return (beyond + left * step) / (quantity_lots * touch) * 1e4
+            beyond += size * step
+            left -= size
         return (beyond + left * worst) / (quantity_lots * touch) * 1e4
 
-    def _steps_of(self, buy: bool, touch: int) -> tuple[int, ...]:
-        """How many ticks beyond the touch the levels stand; a level at or below zero is none."""
-        steps = self._steps.get(buy)
-        if steps is None:
-            step, found = 0, []
-            for bps in LADDER_BPS:
-                step = max(touch * bps // 10_000, step + 1)
-                if buy or step < touch:
-                    found.append(step)
-            steps = self._steps[buy] = tuple(found)
-        return steps
+
+def _levels(touch_ticks: int, behind_lots: int, buy: bool) -> list[tuple[int, int]]:
+    """(ticks beyond the touch, lots) of the levels behind it; one at or below a price of zero is none."""
+    share, rest = divmod(behind_lots, len(LADDER_BPS))
+    step, found = 0, []
+    for index, bps in enumerate(LADDER_BPS):
+        step = max(touch_ticks * bps // 10_000, step + 1)
+        size = share + 1 if index < rest else share
+        if size > 0 and (buy or step < touch_ticks):
+            found.append((step, size))
+    return found
 
 
 def leg_costs(

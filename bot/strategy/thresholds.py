@@ -91,7 +91,7 @@ def _solve(mean_steps: int, sd_steps: int, phi: float, cost_in_steps: int, cost_
         cost_out_bps=cost_out,
         grid_start_bps_8h=float(grid[0]),
         grid_step_bps_8h=float(grid[1] - grid[0]),
-        values_bps=tuple(round(float(value), DIGITS) for value in worth),
+        values_bps=tuple([round(value, DIGITS) for value in worth.tolist()]),
     )
 
 

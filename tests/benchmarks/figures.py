@@ -42,8 +42,8 @@ def machine() -> str:
         return total
 
     each_ns = best(loop) / _LOOP * 1e9
-    return (f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; a bare Python loop takes {each_ns:.0f} ns "
-            "a turn (an idle modern core: about 25)")
+    return (f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; a bare Python loop takes "
+            f"{each_ns:.0f} ns a turn (an idle core: about 25)")
 
 
 def table(title: str, rows: Sequence[tuple[str, ...]], *lines: str) -> str:

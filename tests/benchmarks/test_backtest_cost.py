@@ -32,7 +32,8 @@ def test_cost_grows_linearly_with_bars_and_instruments(tmp_path: Path, show: Cal
         scope = Scope(data=folder, venues=("binance",), symbols=COINS[:coins], from_ns=ns("2024-01-01"), to_ns=end)
         load_s, run_s, decisions = _run(scope, tmp_path)
         bars = days * 24 * coins * 2
-        rows.append((f"{days} x {2 * coins}", f"{bars:,}", f"{load_s:.2f}", f"{run_s:.2f}", f"{run_s / bars * 1e6:.0f}"))
+        rows.append((f"{days} x {2 * coins}", f"{bars:,}", f"{load_s:.2f}", f"{run_s:.2f}",
+                     f"{run_s / bars * 1e6:.0f}"))
         assert decisions >= days * 24 - 1
     show(table("backtest: generated history, hourly bars, one venue", rows,
                "loading is paid once; several venues add candidates: every two of a coin's perpetuals make a pair"))
@@ -48,10 +49,10 @@ def test_years_of_five_coins(venues: str, begin: str, tmp_path: Path, show: Call
     done = bot("backtest", "--data", DATA, "--venues", venues, "--symbols", "BTC,ETH,SOL,XRP,DOGE", "--from", begin,
                "--to", "2025-06-30", "--home", tmp_path, "--json", timeout_s=800)
     report = document(done)
-    hours, cpu_s = report["rebalances"], report["cpu_s"]
+    hours, cpu_s, wall_s = report["rebalances"], report["cpu_s"], report["wall_s"]
     show(table(f"backtest: {venues}, 5 coins, {begin} to 2025-06-30", [
         ("CPU s", "wall s", "hours", "ms per hour", "orders"),
-        (f"{cpu_s:.1f}", f"{report['wall_s']:.1f}", f"{hours:,}", f"{cpu_s / hours * 1e3:.2f}", f"{report['orders']:,}"),
+        (f"{cpu_s:.1f}", f"{wall_s:.1f}", f"{hours:,}", f"{cpu_s / hours * 1e3:.2f}", f"{report['orders']:,}"),
     ]))
     assert Decimal(report["attribution_usd"]["residual"]) == 0
 

@@ -267,3 +267,12 @@ def test_orders_that_are_out_count_as_if_they_had_filled() -> None:
     assert gross_worst_usd(turn, ALPHA)[:2] == pytest.approx((expected, expected))
     alone.take(OrderClosed(alone.after(0.1), ALPHA, name, OrderStatus.EXPIRED, 0))
     assert gross_worst_usd(turn, ALPHA)[0] == 0.0
+
+
+def test_a_leg_does_not_leave_when_risk_would_refuse_its_hedge() -> None:
+    """The perp leg may not be levered: the spot leg, which could be bought, is not sent either (F31)."""
+    params = EngineParams(risk=RiskLimits(perp_leverage_max=0.01))
+    drive = Drive(params=params).run_to_note("pair_abandoned")
+    refused = [refusal for step in drive.steps for refusal in step.refusals]
+    assert drive.orders == []
+    assert {(refusal.limit, refusal.intent.instrument) for refusal in refused} == {("perp_leverage_max", PERP.id)}
