@@ -138,7 +138,8 @@ class _Run:
         if speed is None:
             speed = math.inf if self.ends else settings.runtime.speed
         runtime = msgspec.structs.replace(settings.runtime, speed=speed)
-        observer: RunObserver = self.recorder
+        # only a run that ends reports; one that goes on for years must not remember every payment of them
+        observer: RunObserver | None = self.recorder if self.ends else None
         return Daemon(
             engine, schedule, journal, SnapshotStore(place.snapshots), latch, session, runtime, clock=self.clock,
             alerts=AlertRunner(settings.account.alert_command), observer=observer, crash=_crash_points(),
