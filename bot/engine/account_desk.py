@@ -152,11 +152,11 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         _look_for_orphans(turn, venue)
         if not event.positions and not event.open_orders:
             venue.flat_proven_ns = turn.now_ns
+        venue.reconciled_ns = turn.now_ns
     elif "not_reconciled" in turn.state.modes.venue_reasons(venue.venue):
         # at a start all trades up to the report are booked; orders in motion are resolved by their own queries
         venue.next_read_ns = Nanos(turn.now_ns + NS_PER_S)
         return
-    venue.reconciled_ns = turn.now_ns
     if turn.state.modes.unblock_venue(venue.venue, "not_reconciled"):
         turn.note("venue_reconciled", venue=venue.venue)
         _lift_doubts(turn)

@@ -45,6 +45,8 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         if pair.parent is not None and pair.parent.opening:
             # R9: once whole it is HEDGED at what was filled; whether it grows on is a decision of its own
             pair.parent.deadline_ns = min(pair.parent.deadline_ns, turn.now_ns)
+        elif pair.parent is not None:
+            pair.parent.urgent = True  # an exit or cut that was under way is finished, not spread over minutes anew
     turn.note("session_started", epoch=event.epoch, kind=event.kind, account=event.account, build=event.build,
               config_hash=event.config_hash, resumed=event.resumed)
     for venue in turn.state.venues.values():
@@ -128,6 +130,8 @@ def _resume(turn: Turn) -> None:
     turn.state.killed_flatten = False
     if "drawdown" in lifted:
         turn.state.stops.peak_usd = turn.equity_usd()
+    if "daily_loss" in lifted:
+        turn.state.stops.day_start_usd, turn.state.stops.daily_seen_ns = turn.equity_usd(), None
     turn.note("mode_changed", mode=modes.mode().value, lifted=",".join(lifted))
 
 

@@ -179,7 +179,9 @@ def _on_flat(turn: Turn, pair: Pair) -> None:
         turn.note("pair_abandoned", pair_id=pair.pair_id, coin=pair.coin, reason=pair.exit_reason or "not_filled")
         return
     turn.state.left_ns[f"{pair.long_leg}|{pair.short_leg}"] = turn.now_ns
-    turn.state.pairs_closed += 1
+    if not pair.reported:
+        turn.state.pairs_closed += 1
+        pair.reported = True
     parts = turn.ledger.attribution(pair.pair_id)
     turn.note(
         "pair_closed", pair_id=pair.pair_id, coin=pair.coin, long_leg=pair.long_leg, short_leg=pair.short_leg,

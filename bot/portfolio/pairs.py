@@ -71,6 +71,8 @@ class Pair(msgspec.Struct):
     waiting_transfers: tuple[str, ...] = ()
     opened_ns: Nanos | None = None
     closed_ns: Nanos | None = None
+    reported: bool = False
+    """Its closing has been told; told again after a late fill, it counts once."""
     unhedged_since_ns: Nanos | None = None
     """R9's clock: the instant of the fill that broke the tolerance; None while whole."""
     tries: int = 0

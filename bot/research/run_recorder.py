@@ -204,6 +204,8 @@ class RunRecorder:
 
     def _pair_closed(self, keys: Mapping[str, str]) -> None:
         self.forecast_usd.pop(keys["pair_id"], None)
+        # told again after a late fill: the newer figures are the whole ones
+        self.closed_pairs[:] = [pair for pair in self.closed_pairs if pair.pair_id != keys["pair_id"]]
         self.closed_pairs.append(ClosedPair(
             pair_id=keys["pair_id"], coin=keys["coin"], long_leg=keys["long_leg"], short_leg=keys["short_leg"],
             notional_usd=Decimal(keys["notional_usd"]), open_ns=int(keys["open_ns"]), close_ns=int(keys["close_ns"]),

@@ -174,6 +174,18 @@ def test_orders_of_a_process_that_died_are_asked_after() -> None:
     assert len({order.order.intent.order_id for order in drive.orders}) == len(drive.orders)
 
 
+def test_an_exit_under_way_is_finished_at_once_by_the_next_process() -> None:
+    """60 s after its reconciliation the pair is flat; its slices would have taken minutes."""
+    drive = Drive(params=SLOW).run_to_note("pair_opened")
+    drive.control(OperatorAction.FLATTEN)
+    drive.run(0.01)
+    assert drive.pair.state is PairState.CLOSING
+    drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, resumed=True, trade_from_ns=0))
+    drive.run(62 / 3600)
+    assert drive.pair.state is PairState.FLAT
+    assert drive.residual() == 0
+
+
 def test_while_storage_fails_only_reducing_orders_leave() -> None:
     """HALTED(storage), paged; restored: everything is read from the venue before anything opens."""
     drive = opening()

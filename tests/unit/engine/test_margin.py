@@ -98,6 +98,17 @@ def test_a_daily_loss_blocks_opens_until_the_next_day() -> None:
     assert drive.engine.state.modes.mode() is Mode.RUN
 
 
+def test_an_operator_who_resumes_after_a_daily_loss_starts_the_day_anew() -> None:
+    """The next look would else set the same stop again."""
+    params = EngineParams(risk=RiskLimits(daily_loss_stop_pct=0.01))
+    drive = Drive(params=params).run(12.0)
+    assert "daily_loss" in drive.alerts
+    drive.control(OperatorAction.RESUME)
+    drive.run(10 / 3600)
+    assert drive.engine.state.modes.mode() is Mode.RUN
+    assert drive.engine.state.stops.day_start_usd == drive.engine.ledger.equity_usd()
+
+
 def test_a_drawdown_closes_all_pairs_and_latches_until_resume() -> None:
     """Confirmed, paged, flat; an operator decides when it goes on."""
     params = EngineParams(risk=RiskLimits(drawdown_stop_pct=0.02, daily_loss_stop_pct=20.0))

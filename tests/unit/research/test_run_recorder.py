@@ -161,6 +161,17 @@ def test_a_closed_pair_keeps_its_amounts_exactly_and_forgets_its_opening() -> No
     assert recorder.closed_pairs[0].forecast_usd is None
 
 
+def test_a_pair_closed_again_after_a_late_fill_counts_once() -> None:
+    """The newer figures are the whole ones."""
+    recorder = RunRecorder()
+    for at_ns, net in ((2, "1.1"), (3, "0.9")):
+        tell(recorder, START_NS, note(
+            "pair_closed", pair_id="pair-1", coin="BTC", long_leg="a:B/USDT", short_leg="b:B/USDT",
+            notional_usd="100", open_ns=1, close_ns=at_ns, funding_usd="1", forecast_usd="", fees_usd="-0.1",
+            net_usd=net, exit_reason="carry_gone"))
+    assert [(pair.close_ns, pair.net_usd) for pair in recorder.closed_pairs] == [(3, Decimal("0.9"))]
+
+
 def test_an_unknown_btc_price_stays_unknown() -> None:
     """An empty key is no price."""
     recorder = RunRecorder()
