@@ -179,10 +179,11 @@ def test_an_exit_under_way_is_finished_at_once_by_the_next_process() -> None:
     drive = Drive(params=SLOW).run_to_note("pair_opened")
     drive.control(OperatorAction.FLATTEN)
     drive.run(0.01)
-    assert drive.pair.state is PairState.CLOSING
+    states = [drive.pair.state]
     drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, resumed=True, trade_from_ns=0))
     drive.run(62 / 3600)
-    assert drive.pair.state is PairState.FLAT
+    states.append(drive.pair.state)
+    assert states == [PairState.CLOSING, PairState.FLAT]
     assert drive.residual() == 0
 
 
