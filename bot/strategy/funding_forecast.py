@@ -46,8 +46,8 @@ def pair_forecast(
 ) -> PairForecast | str:
     """The pair's forecast, or the reason why there is none.
 
-    Each leg's rate is put on the hour first, so a 1 h and an 8 h contract are compared on one clock. The sds of two
-    perps are added as if independent: wider bands, fewer trades.
+    Each leg's rate is put on the hour first, so a 1 h and an 8 h contract are compared on one clock. Surprises of
+    one coin's funding at two venues are correlated, so that of their difference is smaller than both together.
     """
     why = why_unavailable(short_leg, now_ns, params)
     if why is not None or short_leg is None:
@@ -64,7 +64,8 @@ def pair_forecast(
         fast_h=short_leg.fast_h - long_leg.fast_h,
         slow_h=short_leg.slow_h - long_leg.slow_h,
         last_h=short_leg.last_h - long_leg.last_h,
-        sd_8h=math.hypot(short_leg.sd_8h, long_leg.sd_8h),
+        sd_8h=math.sqrt(short_leg.sd_8h**2 + long_leg.sd_8h**2
+                        - 2.0 * params.funding_correlation * short_leg.sd_8h * long_leg.sd_8h),
         worst_h=min(short_leg.low_h - long_leg.fast_h, short_leg.fast_h - long_leg.high_h, 0.0),
         hours=min(short_leg.hours, long_leg.hours),
     )

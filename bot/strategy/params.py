@@ -28,6 +28,8 @@ class CarryParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """With so many hours of history the slow mean gets half of that weight (`hours / (hours + this)` of it)."""
     phi_8h: float = 0.97
     """Persistence of the fast mean about the slow one, per 8 h (quant reference 3.1: 0.95-0.97)."""
+    funding_correlation: float = 0.6
+    """Between two venues' funding of one coin: their surprises largely cancel in the difference (measured 0.5-0.8)."""
     phi_8h_spread: float = 0.85
     """The same for the difference of two venues' funding, which returns to its mean within days, not weeks."""
     sd_8h_bps_min: float = 0.1
@@ -124,6 +126,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "horizon_h": (1, 8760),
     "forecast_half_life_h": (1.0, 1000.0),
     "slow_half_life_h": (24.0, 8760.0),
+    "funding_correlation": (0.0, 0.99),
     "phi_8h_spread": (0.1, 0.995),
     "pair_share_min": (0.0, 1.0),
     "phi_8h": (0.5, 0.995),

@@ -42,6 +42,21 @@ def test_pair_of_perps_is_short_minus_long_per_hour() -> None:
     assert found.last_h == pytest.approx(2e-4 / 8)
 
 
+def test_surprises_of_one_coin_at_two_venues_cancel_in_part() -> None:
+    """Equal sds and a correlation of 0.6 leave sqrt(0.8) of one; uncorrelated ones would leave sqrt(2)."""
+    noisy = [1.0, 3.0, 0.0, 2.5, 0.5] * 8
+    legs = history(noisy), history(noisy)
+    one = legs[0].sd_8h
+    found = pair_forecast(candidate(PairKind.PERP_PERP), *legs, legs[0].settled_ns, PARAMS)
+    assert not isinstance(found, str)
+    assert one > 0
+    assert found.sd_8h == pytest.approx(one * 0.8 ** 0.5)
+    apart = CarryParams(funding_correlation=0.0)
+    loose = pair_forecast(candidate(PairKind.PERP_PERP), *legs, legs[0].settled_ns, apart)
+    assert not isinstance(loose, str)
+    assert loose.sd_8h == pytest.approx(one * 2 ** 0.5)
+
+
 def test_spot_leg_has_no_funding() -> None:
     """Spot against perp earns the perp's rate alone."""
     short_leg = history([3.0] * 30)
