@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bot import __version__
 from bot.app.engines import Engines
+from bot.app.outcomes import exact_view
 from bot.domain.errors import DataRefused
 from bot.domain.events import SessionStarted
-from bot.engine.view import AttributionView
 from bot.options import ReportOptions
 from bot.research.equity_curve import RunOutcome
 from bot.research.run_document import RunIdentity, RunReport
@@ -22,8 +22,7 @@ from bot.storage.journal import Journal
 def run_report(settings: Settings, options: ReportOptions) -> RunReport:
     """Step a journal again with an observer and report what it earned.
 
-    The venue's own books are not in the journal, so the residual is taken against the last reconciliation only: the
-    books agreed with the venue then, or the run stood blocked.
+    The venues' own books are not in the journal: the residual is not checked, and the report says so.
     """
     path = _journal_of(options)
     watch = Stopwatch()
@@ -43,11 +42,8 @@ def run_report(settings: Settings, options: ReportOptions) -> RunReport:
     outcome = RunOutcome(
         start_ns=start_ns, end_ns=max(engine.state.now_ns, start_ns + 1),
         start_equity_usd=f"{ledger.state.flows_usd:f}", end_equity_usd=f"{ledger.equity_usd():f}",
-        attribution=AttributionView(
-            price=f"{parts.price:f}", basis=f"{parts.basis:f}", funding=f"{parts.funding:f}", fees=f"{parts.fees:f}",
-            slippage=f"{parts.slippage:f}", borrow=f"{parts.borrow:f}", total=f"{parts.total:f}",
-        ),
-        venue_equity_change_usd=f"{ledger.equity_usd() - ledger.state.flows_usd:f}", open_pairs=engine.view().pairs,
+        attribution=exact_view(parts),
+        venue_equity_change_usd=None, open_pairs=engine.view().pairs,
         wall_s=watch.wall_s(), cpu_s=watch.cpu_s(),
     )
     identity = RunIdentity(

@@ -34,8 +34,8 @@ class RunOutcome(msgspec.Struct, frozen=True, kw_only=True):
     end_equity_usd: str
     attribution: AttributionView
     """Cumulative at the end, as the engine shows it."""
-    venue_equity_change_usd: str
-    """Change of the venues' own equity over the run, net of deposits and withdrawals."""
+    venue_equity_change_usd: str | None
+    """Change of the venues' own equity over the run, net of flows; None: their books are not at hand."""
     attribution_start: AttributionView | None = None
     """Cumulative at the start, where the account is older than this run."""
     open_pairs: tuple[PairView, ...] = ()

@@ -122,9 +122,12 @@ def _attribution(report: RunReport) -> RenderableType:
         style = "bold" if name == "total" else ""
         table.add_row(Text(name, style=style), Text(usd(amount, signed=True), style=style), Text(of_start, style=style),
                       Text(bar, style=_sign_style(float(amount))))
-    residual = Decimal(parts.residual)
-    verdict = ("the venues' books agree", "green") if not residual else ("THE VENUES' BOOKS DISAGREE", "bold red")
-    table.add_row("residual", usd(residual, signed=True), "", Text(verdict[0], style=verdict[1]))
+    if parts.residual is None:
+        table.add_row("residual", "-", "", Text("not checked: journal only", style="yellow"))
+    else:
+        residual = Decimal(parts.residual)
+        verdict = ("the venues' books agree", "green") if not residual else ("THE VENUES' BOOKS DISAGREE", "bold red")
+        table.add_row("residual", usd(residual, signed=True), "", Text(verdict[0], style=verdict[1]))
     return Group(table, Text("USD and share of starting equity", style="dim"))
 
 

@@ -48,8 +48,8 @@ class AttributionUsd(msgspec.Struct, frozen=True, kw_only=True):
     slippage: str
     borrow: str
     total: str
-    residual: str
-    """Change of the venues' own equity, net of flows, minus `total`: 0 or the books disagree."""
+    residual: str | None
+    """Change of the venues' own equity, net of flows, minus `total`: 0 or the books disagree. Null: not checked."""
 
 
 class BetaBtc(msgspec.Struct, frozen=True, kw_only=True):

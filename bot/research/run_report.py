@@ -87,7 +87,7 @@ def build_report(recorder: RunRecorder, run: RunIdentity, outcome: RunOutcome, c
         net_pct=_pct(float(index[-1]) - 1.0), cagr_pct=_pct(growth),
         attribution_usd=AttributionUsd(
             **{name: _text(part) for name, part in zip(PARTS, total, strict=True)}, total=_text(pnl),
-            residual=_text(MONEY.subtract(Decimal(outcome.venue_equity_change_usd), pnl))),
+            residual=_residual(outcome, pnl)),
         sharpe=sharpe(daily), sharpe_se=sharpe_standard_error(daily), sharpe_autocorr=sharpe_autocorrelated(daily),
         vol_annual_pct=_pct(annual_volatility(daily)), max_drawdown_pct=_pct(None if fall is None else fall.depth),
         days_under_water=under_water, sortino=sortino(daily),
@@ -102,6 +102,13 @@ def build_report(recorder: RunRecorder, run: RunIdentity, outcome: RunOutcome, c
         risk_event_counts=_counts(recorder.risk_counts), daily=tuple(_day(point) for point in curve.points),
         wall_s=outcome.wall_s, cpu_s=outcome.cpu_s,
     )
+
+
+def _residual(outcome: RunOutcome, pnl: Decimal) -> str | None:
+    """The venues' own change less ours; unknown where only one set of books is at hand."""
+    if outcome.venue_equity_change_usd is None:
+        return None
+    return _text(MONEY.subtract(Decimal(outcome.venue_equity_change_usd), pnl))
 
 
 def _unhedged(recorder: RunRecorder) -> Unhedged:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from rich.console import Console
 
 from bot.domain.values import NS_PER_DAY, NS_PER_HOUR
 from bot.engine.view import AttributionView
 from bot.research.equity_curve import RunOutcome
+from bot.research.report_text import report_text
 from bot.research.run_document import RunReport, decode_report, encode_report
 from bot.research.run_recorder import RunRecorder
 from bot.research.run_report import build_report, code_hash
@@ -31,6 +34,17 @@ def outcome(days: float, parts: AttributionView, *, start: str = "1000", end: st
 def report_of(recorder: RunRecorder, result: RunOutcome) -> RunReport:
     """The document of a run without recorded series."""
     return build_report(recorder, IDENTITY, result, ())
+
+
+def test_without_the_venues_books_the_residual_is_not_checked() -> None:
+    """One set of books proves nothing: null in the document, words for people, never a zero."""
+    recorder = RunRecorder()
+    result = msgspec.structs.replace(outcome(2, attribution(price="1")), venue_equity_change_usd=None)
+    report = report_of(recorder, result)
+    assert report.attribution_usd.residual is None
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(report_text(report))
+    assert "not checked" in console.export_text()
 
 
 def test_the_document_has_every_promised_key() -> None:
