@@ -185,7 +185,7 @@ class Journal:
 
     def rows(self, from_seq: int = 1) -> Iterator[Row]:
         """Rows in order, from the one that holds `from_seq` on."""
-        first = self._db.execute("SELECT max(row_number) FROM batches WHERE first_seq <= ?", (from_seq,)).fetchone()[0]
+        first = self.select("SELECT max(row_number) FROM batches WHERE first_seq <= ?", (from_seq,))[0][0]
         number = first if first is not None else 1
         while True:
             found = self._read_rows(number, 64)
@@ -195,11 +195,18 @@ class Journal:
             number = found[-1].row_number + 1
 
     def _read_rows(self, from_row: int, count: int = 1) -> list[Row]:
+        return [_row(found) for found in self.select(_FROM_ROW, (from_row, count), f" row {from_row} or one after it")]
+
+    def select(self, query: str, values: tuple[object, ...] = (), where: str = "") -> list[tuple[Any, ...]]:
+        """The answer to a query, whole.
+
+        Raises:
+            Fatal: the file cannot be read there; `where` goes into the message.
+        """
         try:
-            return [_row(found) for found in self._db.execute(_FROM_ROW, (from_row, count))]
+            return self._db.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise Fatal(f"journal row {from_row} or one of those after it: cannot be read ({error}); "
-                        "restore a backup") from None
+            raise Fatal(f"{self.path}:{where} cannot be read ({error}); restore a backup") from None
 
     def row(self, row_number: int) -> Row:
         """One row; raises `Fatal` if it is not there."""
@@ -210,8 +217,8 @@ class Journal:
 
     def row_ending_at(self, seq: int) -> Row | None:
         """The row whose last event is `seq`, if there is one."""
-        found = self._db.execute(_ENDING_AT, (seq, seq)).fetchone()
-        return None if found is None else _row(found)
+        found = self.select(_ENDING_AT, (seq, seq))
+        return _row(found[0]) if found else None
 
     def raw(self, from_seq: int = 1) -> Iterator[tuple[int, bytes, bytes]]:
         """(number, event bytes, step bytes) from `from_seq` on."""

@@ -167,7 +167,7 @@ def decisions(journal: Journal, limit: int = 20) -> list[DecisionRecord]:
 def _newest(journal: Journal, kind: int) -> Iterator[tuple[int, AnyEvent, Step]]:
     before = journal.head.row_number + 1
     while True:
-        numbers = [row[0] for row in journal.connection.execute(_ROWS_OF_KIND, (kind, before))]
+        numbers = [row[0] for row in journal.select(_ROWS_OF_KIND, (kind, before))]
         if not numbers:
             return
         for number in numbers:

@@ -36,4 +36,4 @@ def take_epoch(journal: Journal, started_ns: int, build: str, floor: int = 0) ->
 
 def newest_epoch(journal: Journal) -> int:
     """The epoch that owns the account now; 0 before the first start."""
-    return int(journal.connection.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0])
+    return int(journal.select("SELECT coalesce(max(epoch), 0) FROM epochs")[0][0])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.errors import ConfigRefused, Fatal, Retryable
+from bot.domain.errors import BotError, ConfigRefused, Fatal, Retryable
 from bot.engine.step import Step
 from bot.storage.journal import Journal
 from bot.storage.journal_codec import (
@@ -21,6 +21,7 @@ from bot.storage.journal_codec import (
     encode_step,
     kinds_of,
 )
+from bot.storage.journal_queries import fills
 from bot.storage.journal_rows import Batch, Identity
 from bot.storage.lease import newest_epoch, take_epoch
 from tests.runtime_fakes import START_NS, FakeEngine, FakeExchange, make_schedule, marks, minute_marks
@@ -119,6 +120,33 @@ def test_a_torn_file_is_one_clear_line(path: Path) -> None:
                 raise Fatal(finding.what)
 
     with pytest.raises(Fatal, match=r"^[^\n]+$"):
+        read()
+
+
+@pytest.mark.parametrize("page", range(1, 12))
+def test_F69_a_damaged_page_anywhere_never_shows_the_databases_own_error(tmp_path: Path, page: int) -> None:
+    """Rows, indexes or the tree above them: whatever page is damaged, a reader gets one line that names the file."""
+    path = tmp_path / "journal.db"
+    with Journal.create(path, IDENTITY) as journal:
+        for first in range(1, 400, 4):
+            journal.append(batch(first, 4))
+    data = bytearray(path.read_bytes())
+    start = page * 4096
+    assert start < len(data)
+    for place in range(start, start + 4096, 5):
+        data[place] ^= 0x5A
+    path.write_bytes(bytes(data))
+
+    def read() -> None:
+        with Journal.open(path) as journal:
+            findings = [finding.what for finding in journal.verify()]
+            journal.row_ending_at(200)
+            newest_epoch(journal)
+            fills(journal)
+            take_epoch(journal, START_NS, "b")
+            raise Fatal(f"journal: {findings}")
+
+    with pytest.raises(BotError, match=r"^[^\n]*journal[^\n]*$"):
         read()
 
 
