@@ -94,6 +94,8 @@ class Fill(Event, frozen=True):
     """As the venue booked it, rounded once: quote currency, or base coin when `fee_in_base`. Positive = paid."""
     fee_in_base: bool
     maker: bool
+    traded_ns: Nanos | None = None
+    """When the venue traded, in the ticks and lots of then; None: `at_ns`."""
 
 
 class ForcedFill(Event, frozen=True):
@@ -107,7 +109,9 @@ class ForcedFill(Event, frozen=True):
     price_ticks: int
     fee: Decimal
     cause: str
-    """liquidation or adl."""
+    """liquidation, adl, or settlement of a contract that ends."""
+    traded_ns: Nanos | None = None
+    """When the venue traded, in the ticks and lots of then; None: `at_ns`."""
 
 
 class FundingPaid(Event, frozen=True):

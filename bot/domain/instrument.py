@@ -8,7 +8,7 @@ from enum import Enum
 import msgspec
 
 from bot.domain.errors import ConfigRefused
-from bot.domain.values import MONEY, ZERO, Coin, InstrumentId, Venue
+from bot.domain.values import MONEY, ZERO, Coin, InstrumentId, Nanos, Venue
 
 
 class Kind(Enum):
@@ -67,6 +67,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     tiers: tuple[MarginTier, ...] = ()
     funding: FundingRule | None = None
     source: str = ""
+    multiplier: Decimal = Decimal(1)
+    """Units of `coin` that the venue counts as one (1000: a contract on a thousand); quantities here are in units."""
+    delist_ns: Nanos | None = None
+    """The announced end of its trading: a perpetual is settled then, a coin can no longer be sold there."""
 
     @property
     def is_perp(self) -> bool:
@@ -80,6 +84,16 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     def quantity(self, lots: int) -> Decimal:
         """The base quantity of so many lots."""
         return self.lot_size * lots
+
+    @property
+    def identity(self) -> tuple[str, str, str, Kind, Decimal]:
+        """What it is: another identity under the same name is another thing (F46)."""
+        return (self.symbol, self.coin, self.quote, self.kind, self.multiplier)
+
+    @property
+    def grid(self) -> tuple[Decimal, Decimal]:
+        """What ticks and lots count in."""
+        return (self.tick_size, self.lot_size)
 
     def maintenance_margin_usd(self, notional_usd: Decimal) -> Decimal:
         """Maintenance margin of a position by the venue's tiers; continuous in the notional."""

@@ -39,7 +39,7 @@ def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
     if orders_desk.is_unknown(turn, event.venue, event.instrument):
         return
     turn.revalue_all()
-    instrument = turn.instrument(event.instrument)
+    instrument = turn.rules_then(event)
     shares = turn.ledger.apply_forced_fill(event, instrument, turn.state.market.mid(event.instrument))
     if not shares:
         return

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bot.domain.events import ClockJumped, Control, OperatorAction, SessionStarted, StorageFailed
 from bot.domain.values import NS_PER_S, Nanos
-from bot.engine import account_desk, orders_desk, pairs_desk
-from bot.engine.state import VenueState
+from bot.engine import account_desk, lifecycle_desk, orders_desk, pairs_desk
 from bot.engine.turn import Turn
 from bot.execution import order_states
 from bot.execution.order_states import OrderState
@@ -23,9 +22,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
     session.build, session.config_hash, session.cadence_s = event.build, event.config_hash, event.cadence_s
     session.trade_from_ns, session.orders_made = event.trade_from_ns, 0
     session.trading = turn.now_ns >= event.trade_from_ns
-    for instrument in event.instruments:
-        turn.state.market.instruments[instrument.id] = instrument
-        turn.state.venues.setdefault(instrument.venue, VenueState(venue=instrument.venue))
+    lifecycle_desk.take_rules(turn, event.instruments)
     turn.state.ticks_until_ns = Nanos(0)  # the market begins anew: what was asked of the last one is forgotten
     turn.state.modes.lift("stopping")
     turn.state.modes.lift("storage")
@@ -125,6 +122,8 @@ def _resume(turn: Turn) -> None:
     for instrument in modes.instruments:
         if modes.unblock_instrument(instrument, "rejects"):
             lifted.append(f"rejects {instrument}")
+        if lifecycle_desk.confirm(turn, instrument):
+            lifted.append(f"identity_changed {instrument}")
     turn.state.rejects.clear()
     turn.state.recent_opens.clear()
     turn.state.killed_flatten = False

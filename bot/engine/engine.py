@@ -16,6 +16,7 @@ from bot.engine import (
     control_desk,
     decision,
     funding_desk,
+    lifecycle_desk,
     makers,
     margin_desk,
     market_desk,
@@ -126,6 +127,8 @@ class Engine:
             if looks > _LOOKS_MAX + len(state.pairs):  # some events look at every pair, also at those long flat
                 raise Fatal(f"pair {owner} does not come to rest within one step")
         control_desk.verify_flat(turn)
+        if turn.rules_changed:
+            self._candidates = None
         state.wake_ns = self._next_wake(turn)
         self._remember(turn.notes)
         return Step(tuple(turn.commands), tuple(turn.refusals), turn.record, tuple(turn.notes), state.wake_ns)
@@ -136,6 +139,7 @@ class Engine:
             if turn.now_ns >= state.session.trade_from_ns:
                 control_desk.begin_trading(turn)
             return
+        lifecycle_desk.run_due(turn)
         margin_desk.run_due(turn)
         account_desk.run_reads(turn)
         orders_desk.resolve_doubts(turn)
@@ -154,7 +158,8 @@ class Engine:
         state = self.state
         if not state.session.trading:
             return state.session.trade_from_ns if state.session.epoch else None
-        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), state.next_rebalance_ns)
+        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), state.next_rebalance_ns,
+               lifecycle_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 
@@ -179,7 +184,8 @@ class Engine:
             self.state.wake_ns = turn.now_ns  # what rests there is cancelled once this instant is complete
 
     def _on_instruments(self, turn: Turn, event: ev.InstrumentsChanged) -> None:
-        self.state.market.fold_instruments(event)
+        if lifecycle_desk.on_instruments(turn, event):
+            self.state.wake_ns = turn.now_ns  # acted upon once every market event of this instant is folded
         self._candidates = None
 
     def _on_session(self, turn: Turn, event: ev.SessionStarted) -> None:

@@ -60,7 +60,7 @@ def gross_worst_usd(turn: Turn, venue: Venue) -> tuple[float, float, float]:
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
         if not order.intent.reduces_owner:
-            each = turn.instrument(order.intent.instrument).quantity(order.remaining_lots)
+            each = turn.rules_of(order).quantity(order.remaining_lots)
             sizes[order.intent.instrument] = sizes.get(order.intent.instrument, Decimal(0)) + each
     gross = venue_gross = venue_perp = 0.0
     for instrument_id, size in sizes.items():

@@ -208,7 +208,7 @@ def on_fill(turn: Turn, fill: Fill) -> None:
     owner = order.intent.owner if order is not None else DUST
     turn.revalue_owner(owner)
     turn.revalue(fill.instrument)
-    instrument = turn.instrument(fill.instrument)
+    instrument = turn.rules_then(fill)
     if not turn.ledger.apply_fill(fill, owner, instrument, turn.state.market.mid(fill.instrument)):
         return
     turn.note("fill_booked", order_id=fill.order_id, instrument=fill.instrument, owner=owner,

@@ -209,10 +209,11 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
         intent = order.intent
         if intent.owner != pair.pair_id or intent.instrument != leg:
             continue
-        signed = order.remaining_lots * int(intent.side)
+        remaining = turn.lots_now(order)
+        signed = remaining * int(intent.side)
         if order.state in (OrderState.UNKNOWN, OrderState.SETTLING) or order.doubt_since_ns is not None:
             doubtful += signed or 1  # an order in doubt is never nothing
-            reducing += order.remaining_lots if intent.reduces_owner else 0
+            reducing += remaining if intent.reduces_owner else 0
         else:
             working += signed
             if intent.time_in_force is not TimeInForce.IOC:

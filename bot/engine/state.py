@@ -10,6 +10,7 @@ from bot.domain.values import InstrumentId, Nanos, OrderId, Owner, Venue
 from bot.engine.step import DecisionRecord
 from bot.engine.view import AlertView
 from bot.execution.order_states import Order
+from bot.market.rules import RuleChange
 from bot.market.state import MarketState
 from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
@@ -84,6 +85,10 @@ class EngineState(msgspec.Struct):
     transfers_overdue: dict[str, None] = {}
     """Those that have been alerted."""
     transfers_made: int = 0
+    rule_changes: list[tuple[InstrumentId, RuleChange]] = []
+    """Changed rules that are folded and not yet acted upon."""
+    delistings: dict[InstrumentId, Nanos] = {}
+    """Instruments whose end is announced, and when to look at them next."""
     rejects: dict[InstrumentId, list[tuple[Nanos, str]]] = {}
     recent_opens: list[tuple[Nanos, float]] = []
     """Opening orders of the last hour: (sent, notional USD)."""

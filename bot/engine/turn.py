@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from bot.domain.commands import Alert, AnyCommand, ReadAccount, Transfer
 from bot.domain.errors import Unavailable
+from bot.domain.events import Fill, ForcedFill
 from bot.domain.instrument import Instrument
 from bot.domain.orders import Refusal
 from bot.domain.values import InstrumentId, Nanos, Owner, Venue
@@ -13,6 +14,7 @@ from bot.engine.params import EngineParams
 from bot.engine.state import EngineState, VenueState
 from bot.engine.step import DecisionRecord, Note
 from bot.engine.view import AlertView
+from bot.execution.order_states import Order
 from bot.portfolio.ledger import Ledger
 from bot.risk.modes import Reason
 
@@ -31,6 +33,8 @@ class Turn:
         self.record: DecisionRecord | None = None
         self.looks: dict[Owner, None] = {}
         """Pairs to look at before the step ends."""
+        self.rules_changed = False
+        """Instruments are not what they were: which pairs could be held is found anew."""
         self.forecasts: dict[str, float] = {}
         """Expected funding over the horizon per unit of notional, by candidate key (one decision's)."""
 
@@ -87,6 +91,23 @@ class Turn:
     def instrument(self, instrument: InstrumentId) -> Instrument:
         """The instrument's rules now."""
         return self.state.market.instruments[instrument]
+
+    def rules_then(self, event: Fill | ForcedFill) -> Instrument:
+        """The rules in whose ticks and lots a trade counts, whenever it is told."""
+        at_ns = event.at_ns if event.traded_ns is None else event.traded_ns
+        return self.state.market.rules_at(event.instrument, at_ns)
+
+    def rules_of(self, order: Order) -> Instrument:
+        """The rules in whose ticks and lots an order counts."""
+        return self.state.market.rules_at(order.intent.instrument, order.sent_ns)
+
+    def lots_now(self, order: Order) -> int:
+        """What may still fill of an order, in today's lots; rounded up, it is never less than it was."""
+        lots = order.remaining_lots
+        if not lots or order.intent.instrument not in self.state.market.former_rules:
+            return lots
+        base = self.rules_of(order).quantity(lots)
+        return int((base / self.instrument(order.intent.instrument).lot_size).to_integral_value("ROUND_CEILING"))
 
     def revalue(self, instrument: InstrumentId) -> None:
         """Bring V of an instrument up to date in the ledger; without any value yet its first trade values it."""

@@ -165,7 +165,7 @@ def _orders(turn: Turn) -> tuple[OrderView, ...]:
     rows = []
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
-        rules = turn.instrument(order.intent.instrument)
+        rules = turn.rules_of(order)
         rows.append(OrderView(
             order_id=order_id, at_ns=order.sent_ns, instrument=order.intent.instrument, owner=order.intent.owner,
             side=order.intent.side.name.lower(), quantity_base=f"{rules.quantity(order.intent.quantity_lots):f}",

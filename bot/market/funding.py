@@ -48,6 +48,8 @@ class FundingHistory(msgspec.Struct, kw_only=True):
     interval_changed_ns: Nanos | None = None
     interval_disagrees: bool = False
     """The stated interval was not the time since the settlement before: a change, or a missing settlement."""
+    stated_interval_h: int = 0
+    """What the venue says the interval is from now on; 0: nothing but settlements has told."""
     fast_h: float = 0.0
     slow_h: float = 0.0
     sd_8h: float = 0.0
@@ -73,8 +75,8 @@ class FundingHistory(msgspec.Struct, kw_only=True):
         spacing_h = round((settled_ns - self.settled_ns) / NS_PER_HOUR) if self.count else interval_h
         believed_h = min(interval_h, max(spacing_h, 1))
         self.interval_disagrees = spacing_h != interval_h
-        if self.count and believed_h != self.interval_h:
-            self.previous_interval_h, self.interval_changed_ns = self.interval_h, settled_ns
+        if self.count and believed_h != self.next_interval_h:
+            self.previous_interval_h, self.interval_changed_ns = self.next_interval_h, settled_ns
         self._update_means(rate / believed_h, float(max(spacing_h, believed_h)))
         at_interest = abs(rate * 8.0 / believed_h - self.interest_8h) < PINNED_TOLERANCE
         self.pinned_share += self._slow_weight(float(believed_h)) * (float(at_interest) - self.pinned_share)
@@ -82,7 +84,20 @@ class FundingHistory(msgspec.Struct, kw_only=True):
             self.first_ns = settled_ns
         self.count += 1
         self.last_rate, self.interval_h, self.settled_ns = rate, believed_h, settled_ns
+        self.stated_interval_h = 0  # a settlement has told
         return True
+
+    def state_interval(self, interval_h: int, at_ns: Nanos) -> None:
+        """The venue announces another interval: the next settlement is expected on its grid at once (F39)."""
+        if self.count and interval_h != (self.stated_interval_h or self.interval_h):
+            self.previous_interval_h = self.stated_interval_h or self.interval_h
+            self.interval_changed_ns = at_ns
+        self.stated_interval_h = interval_h
+
+    @property
+    def next_interval_h(self) -> int:
+        """The interval that runs now."""
+        return self.stated_interval_h or self.interval_h
 
     def _slow_weight(self, elapsed_h: float) -> float:
         """Weight of the newest value in the slow mean: a plain mean until it is older than the half-life."""
@@ -120,7 +135,7 @@ class FundingHistory(msgspec.Struct, kw_only=True):
     def interval_shortened_within(self, hours: float, now_ns: Nanos) -> bool:
         """Whether the interval became shorter within the last `hours`: what a venue does to a contract in distress."""
         changed = self.interval_changed_ns
-        return changed is not None and self.interval_h < self.previous_interval_h and (
+        return changed is not None and self.next_interval_h < self.previous_interval_h and (
             now_ns - changed <= hours * NS_PER_HOUR
         )
 
@@ -128,7 +143,7 @@ class FundingHistory(msgspec.Struct, kw_only=True):
         """The next settlement after `now_ns` on the present interval's grid (whole hours); None: none seen yet."""
         if not self.count:
             return None
-        step = self.interval_h * NS_PER_HOUR
+        step = self.next_interval_h * NS_PER_HOUR
         start = round(self.settled_ns / NS_PER_HOUR) * NS_PER_HOUR
         return Nanos(start + max((now_ns - start) // step + 1, 1) * step)
 

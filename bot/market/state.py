@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 from typing import Final
 
@@ -22,6 +23,7 @@ from bot.domain.instrument import Instrument
 from bot.domain.values import MONEY, NS_PER_S, InstrumentId, Nanos, Venue
 from bot.market.basis import BasisTracker
 from bot.market.funding import FundingHistory
+from bot.market.rules import RuleChange, changes_of
 
 _HALF: Final = Decimal("0.5")
 
@@ -47,6 +49,10 @@ class MarketState(msgspec.Struct):
     """By `long leg|short leg`."""
     venue_ns: dict[Venue, int] = {}
     """Newest market event of each venue."""
+    former_rules: dict[InstrumentId, list[tuple[int, Instrument]]] = {}
+    """Rules whose ticks and lots counted in other units: (until, rules), oldest first."""
+    unconfirmed: dict[InstrumentId, Instrument] = {}
+    """Instruments that became another thing: until an operator confirms it, what their venue says is not taken."""
     hurdle_annual: float | None = None
     hurdle_ns: int = 0
 
@@ -56,6 +62,9 @@ class MarketState(msgspec.Struct):
         """Newest quote wins; a halted instrument trades again with its first quote."""
         at_ns = event.at_ns
         quotes = self.quotes
+        if self.unconfirmed:
+            known = tuple(quote for quote in event.quotes if quote.instrument not in self.unconfirmed)
+            event = Quotes(at_ns, event.venue, known, event.values)
         for quote in event.quotes:
             quotes[quote.instrument] = (at_ns, quote)
         if event.values is not self.mids_value.get(event.quotes[0].instrument if event.quotes else InstrumentId("")):
@@ -69,6 +78,9 @@ class MarketState(msgspec.Struct):
     def fold_marks(self, event: Marks) -> None:
         """Newest mark wins; only those at a common bar edge price equity."""
         marks = self.marks
+        if self.unconfirmed:
+            known = tuple(mark for mark in event.marks if mark.instrument not in self.unconfirmed)
+            event = Marks(event.at_ns, event.venue, known, event.values)
         for mark in event.marks:
             marks[mark.instrument] = mark
         if event.values:
@@ -80,21 +92,56 @@ class MarketState(msgspec.Struct):
     def fold_bars(self, event: BarsClosed) -> None:
         """A finished bar's close."""
         for bar in event.bars:
-            self.closes[bar.instrument] = (event.at_ns, bar.close)
+            if bar.instrument not in self.unconfirmed:
+                self.closes[bar.instrument] = (event.at_ns, bar.close)
         self.venue_ns[event.venue] = event.at_ns
 
     def fold_halt(self, event: TradingHalted) -> None:
         """No quote from now on; what is held keeps its last value."""
         for instrument in event.instruments:
-            if self.instruments[instrument].is_perp is False and self.mids_value.get(instrument):
-                self.last_values[instrument] = self.value(instrument)
-            self.quotes.pop(instrument, None)
+            self._unquote(instrument)
             self.halted[instrument] = event.reason
 
-    def fold_instruments(self, event: InstrumentsChanged) -> None:
-        """New rules of known or new instruments."""
-        for instrument in event.instruments:
-            self.instruments[instrument.id] = instrument
+    def fold_instruments(self, event: InstrumentsChanged) -> tuple[tuple[InstrumentId, RuleChange], ...]:
+        """New rules of known or new instruments; what changed."""
+        return tuple(
+            (rules.id, change) for rules in event.instruments for change in self.take_rules(rules, event.at_ns))
+
+    def take_rules(self, rules: Instrument, at_ns: Nanos) -> tuple[RuleChange, ...]:
+        """One instrument's rules from `at_ns` on; what changed. Another identity waits for `confirm`."""
+        old = self.instruments.get(rules.id)
+        if old is None:
+            self.instruments[rules.id] = rules
+            return ()
+        found = changes_of(old, rules)
+        if RuleChange.IDENTITY in found:
+            self._unquote(rules.id)
+            self.unconfirmed[rules.id] = rules
+            return found
+        if RuleChange.GRID in found:
+            self._unquote(rules.id)  # its numbers mean nothing in the new units
+            self.former_rules.setdefault(rules.id, []).append((at_ns, old))
+        history = self.funding.get(rules.id)
+        if RuleChange.INTERVAL in found and history is not None and rules.funding is not None:
+            history.state_interval(rules.funding.interval_h, at_ns)
+        self.unconfirmed.pop(rules.id, None)
+        self.instruments[rules.id] = rules
+        return found
+
+    def confirm(self, instrument: InstrumentId) -> bool:
+        """An operator takes the new thing for what it is; False: nothing waited."""
+        rules = self.unconfirmed.pop(instrument, None)
+        if rules is None:
+            return False
+        self.instruments[instrument] = rules
+        return True
+
+    def _unquote(self, instrument: InstrumentId) -> None:
+        """Its quote is gone; what is held keeps its last value."""
+        if not self.instruments[instrument].is_perp and self.mids_value.get(instrument):
+            with contextlib.suppress(Unavailable):  # it may never have had one
+                self.last_values[instrument] = self.value(instrument)
+        self.quotes.pop(instrument, None)
 
     def fold_funding(self, event: FundingSettled, *, half_life_h: float, slow_half_life_h: float) -> None:
         """Settled rates enter the forecasts."""
@@ -111,6 +158,13 @@ class MarketState(msgspec.Struct):
             history.observe(float(rate.rate), rate.interval_h, rate.settled_ns)
 
     # ------------------------------------------------------------------------------------------------- reading
+
+    def rules_at(self, instrument: InstrumentId, at_ns: int) -> Instrument:
+        """The rules in whose ticks and lots the venue counted at an instant; identity is that of now."""
+        for until_ns, rules in self.former_rules.get(instrument, ()):
+            if at_ns < until_ns:
+                return rules
+        return self.instruments[instrument]
 
     def quote(self, instrument: InstrumentId) -> Quote | None:
         """The newest quote, or None while there is none."""

@@ -38,6 +38,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Below this share both legs shrink together."""
     margin_check_s: float = 60.0
     """Seconds between two looks at margin while positions are held (each mark on slower feeds)."""
+    delist_urgent_s: float = 3600.0
+    """An instrument whose trading ends sooner than this is left at once, not slice by slice."""
     transfer_timeout_s: float = 900.0
     """A transfer without an answer for so long is alerted."""
     reconcile_s: float = 60.0

@@ -21,6 +21,8 @@ def reject_of(desk: Desk, intent: OrderIntent) -> Reject | None:
     instrument = desk.instruments.get(intent.instrument)
     if instrument is None or intent.venue != desk.venue:
         return RejectReason.UNKNOWN_INSTRUMENT, f"{intent.instrument} is not traded at {desk.venue}"
+    if instrument.id in desk.board.ended:
+        return RejectReason.HALTED, "its trading has ended"
     if instrument.id not in desk.board.quotes:
         return RejectReason.HALTED, "no quote: trading is halted"
     return (_size(desk, instrument, intent) or _price(desk, instrument, intent) or _reduce_only(desk, intent)

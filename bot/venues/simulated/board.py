@@ -10,7 +10,7 @@ import msgspec
 from bot.domain.errors import Unavailable
 from bot.domain.events import Mark, Quote
 from bot.domain.instrument import Instrument
-from bot.domain.values import MONEY, InstrumentId, Side
+from bot.domain.values import MONEY, InstrumentId, Nanos, Side
 from bot.market.book import Level, ladder
 
 HALF: Final = Decimal("0.5")
@@ -36,6 +36,21 @@ class Board(msgspec.Struct):
     """Our first trade's price: values what has no mark, mid or close yet."""
     taken: dict[InstrumentId, dict[int, int]] = msgspec.field(default_factory=dict)
     """Lots we took from the present quote, by price in ticks."""
+    last_values: dict[InstrumentId, Decimal] = msgspec.field(default_factory=dict)
+    """The mid of an instrument whose ticks have changed since: it values until the next quote."""
+    regridded_ns: dict[InstrumentId, Nanos] = msgspec.field(default_factory=dict)
+    """When ticks and lots last changed: an order decided before counts in units that mean nothing now."""
+    ended: dict[InstrumentId, None] = msgspec.field(default_factory=dict)
+    """Instruments whose trading is over for good."""
+
+    def regrid(self, old: Instrument, at_ns: Nanos) -> None:
+        """Ticks or lots count in other units from now on: the quotes in the old ones are gone."""
+        self.regridded_ns[old.id] = at_ns
+        quote = self.valued_quotes.pop(old.id, None)
+        if quote is not None:
+            self.last_values[old.id] = mid_price(old, quote)
+        self.quotes.pop(old.id, None)
+        self.taken.pop(old.id, None)
 
     def levels(self, instrument: InstrumentId, side: Side) -> tuple[Level, ...]:
         """What an order of `side` can still take from the present quote, best first; empty when halted."""
@@ -69,6 +84,8 @@ class Board(msgspec.Struct):
         quote = self.quotes.get(instrument.id) or self.valued_quotes.get(instrument.id)
         if quote is not None:
             return mid_price(instrument, quote)
+        if instrument.id in self.last_values:
+            return self.last_values[instrument.id]
         traded = self.own_trades.get(instrument.id)
         if traded is None:
             raise Unavailable(f"{instrument.id}: no mark, close or quote yet")
@@ -98,6 +115,8 @@ class Board(msgspec.Struct):
             quote = self.valued_quotes.get(instrument.id)
             if quote is not None:
                 return mid_price(instrument, quote)
+            if instrument.id in self.last_values:
+                return self.last_values[instrument.id]
             close = self.closes.get(instrument.id)
             if close is not None:
                 return close

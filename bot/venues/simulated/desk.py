@@ -30,6 +30,8 @@ class Desk:
         """Instruments that came or changed after the start."""
         self.board = Board()
         self.account = VenueAccount(venue)
+        self.ends_ns: Nanos | None = None
+        """The next announced end of an instrument's trading."""
         self._spot_of: dict[Coin, Instrument] = {}
 
     # ------------------------------------------------------------------------------------------- instruments
@@ -40,14 +42,32 @@ class Desk:
         known = self._spot_of.get(instrument.coin)
         if instrument.kind is Kind.SPOT and (known is None or known.id == instrument.id):
             self._spot_of[instrument.coin] = instrument
+        self._next_end()
 
     def change(self, at_ns: Nanos, instrument: Instrument) -> None:
         """A rule took effect. Orders counted in old ticks or lots are cancelled: their numbers mean nothing now."""
         old = self.instruments.get(instrument.id)
         self.list_instrument(instrument)
         self.changed[instrument.id] = instrument
-        if old is not None and (old.tick_size, old.lot_size) != (instrument.tick_size, instrument.lot_size):
+        if old is not None and old.grid != instrument.grid:
             self.cancel_all(at_ns, [instrument.id], OrderStatus.CANCELLED)
+            self.board.regrid(old, at_ns)
+
+    def ending(self, at_ns: Nanos) -> list[Instrument]:
+        """Instruments whose announced end has come: nothing trades there any more, their orders expire."""
+        over = [each for each in self.instruments.values()
+                if each.delist_ns is not None and each.delist_ns <= at_ns and each.id not in self.board.ended]
+        for instrument in over:
+            self.cancel_all(at_ns, [instrument.id], OrderStatus.EXPIRED)
+            self.board.quotes.pop(instrument.id, None)
+            self.board.ended[instrument.id] = None
+        self._next_end()
+        return over
+
+    def _next_end(self) -> None:
+        ends = [each.delist_ns for each in self.instruments.values()
+                if each.delist_ns is not None and each.id not in self.board.ended]
+        self.ends_ns = min(ends, default=None)
 
     # ------------------------------------------------------------------------------------------------ orders
 
@@ -96,7 +116,7 @@ class Desk:
         order.filled_lots += lots
         order.trades.append(len(self.account.log))
         trade = Fill(at_ns, self.venue, instrument.id, self._trade_id(), order.order_id, order.side, lots, price_ticks,
-                     fee, fee_in_base, maker)
+                     fee, fee_in_base, maker, at_ns)
         self._log_trade(trade)
         self.tell(trade, False)
 
@@ -104,7 +124,8 @@ class Desk:
               cause: str) -> None:
         """Book a trade that the venue made with our position, and tell it."""
         self.trade_perp(instrument, instrument.quantity(lots) * side, instrument.price(ticks), fee)
-        trade = ForcedFill(at_ns, self.venue, instrument.id, self._trade_id(), side, lots, ticks, fee, cause)
+        trade = ForcedFill(at_ns, self.venue, instrument.id, self._trade_id(), side, lots, ticks, fee, cause,
+                           at_ns)
         self._log_trade(trade)
         self.tell(trade, False)
 

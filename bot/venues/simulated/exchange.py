@@ -118,9 +118,11 @@ class SimulatedExchange:
         return None
 
     def _carry_out(self, at_ns: Nanos, desk: Desk, request: Request) -> None:
+        if desk.ends_ns is not None and desk.ends_ns <= at_ns:
+            margin.end_trading(desk, at_ns)
         match request:
             case SubmitOrder():
-                matching.arrive(desk, at_ns, request.order.intent)
+                matching.arrive(desk, at_ns, request.order.intent, request.order.approved_at_ns)
             case CancelOrder():
                 reads.cancel(desk, at_ns, request)
             case QueryOrder():

@@ -161,6 +161,17 @@ def _ticks(price: Decimal, tick: Decimal, rounding: str) -> int:
     return int(QUOTIENT.divide(price, tick).to_integral_value(rounding=rounding))
 
 
+def end_trading(desk: Desk, at_ns: Nanos) -> None:
+    """Instruments that end now: a perpetual position is settled at mark without a fee; coins stay, unsellable there."""
+    for instrument in desk.ending(at_ns):
+        position = desk.account.holdings.positions.get(instrument.id)
+        if position is None or not _whole_lots(desk, instrument.id):
+            continue
+        side = Side.SELL if position.quantity > 0 else Side.BUY
+        ticks = max(_ticks(desk.board.margin_price(instrument), instrument.tick_size, decimal.ROUND_HALF_EVEN), 1)
+        desk.force(at_ns, instrument, side, _whole_lots(desk, instrument.id), ticks, ZERO, "settlement")
+
+
 def auto_deleverage(desk: Desk, at_ns: Nanos, instrument_id: InstrumentId, fraction: Decimal) -> bool:
     """Close a fraction of a position at mark, without a fee, as when insurance is empty. False: nothing to close."""
     position = desk.account.holdings.positions.get(instrument_id)

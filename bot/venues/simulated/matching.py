@@ -11,12 +11,20 @@ from bot.venues.simulated.desk import Desk
 from bot.venues.simulated.resting import join_queue
 
 
-def arrive(desk: Desk, at_ns: Nanos, intent: OrderIntent) -> None:
-    """An order reaches the venue: rejected, or accepted and matched at once."""
+def arrive(desk: Desk, at_ns: Nanos, intent: OrderIntent, decided_ns: Nanos | None = None) -> None:
+    """An order reaches the venue: rejected, or accepted and matched at once.
+
+    One decided before its instrument's ticks or lots changed is off the new grid and refused.
+    """
     if desk.account.find(intent.order_id) is not None:
         desk.account.repeats[intent.order_id] = desk.account.repeats.get(intent.order_id, 0) + 1
         desk.tell(OrderRejected(at_ns, desk.venue, intent.order_id, RejectReason.DUPLICATE_ID,
                                 "this client id was used before"), True)
+        return
+    regridded_ns = desk.board.regridded_ns.get(intent.instrument)
+    if decided_ns is not None and regridded_ns is not None and decided_ns <= regridded_ns:
+        desk.tell(OrderRejected(at_ns, desk.venue, intent.order_id, RejectReason.PRECISION,
+                                "price or size is off the grid: tick or lot has changed"), True)
         return
     order = VenueOrder(
         order_id=intent.order_id, instrument=intent.instrument, side=intent.side, quantity_lots=intent.quantity_lots,

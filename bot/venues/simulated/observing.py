@@ -20,7 +20,7 @@ from bot.domain.values import Venue
 from bot.venues.simulated import resting
 from bot.venues.simulated.desk import Desk
 from bot.venues.simulated.funding import settle_funding
-from bot.venues.simulated.margin import liquidate
+from bot.venues.simulated.margin import end_trading, liquidate
 
 
 class Observer:
@@ -37,6 +37,8 @@ class Observer:
         desk = self._desks.get(event.venue)
         if desk is None:
             desk = self._open_desk(event.venue)
+        if desk.ends_ns is not None and desk.ends_ns <= event.at_ns:
+            end_trading(desk, event.at_ns)
         if isinstance(event, Quotes):
             _quotes(desk, event)
         elif isinstance(event, Marks):
