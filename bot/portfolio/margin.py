@@ -37,6 +37,15 @@ def liquidation_price_isolated(
     return price if price > 0 else None
 
 
+def liquidation_price_inverse(side: Side, entry: float, leverage: float, maintenance_rate: float) -> float | None:
+    """The same for a coin-margined contract under the "mark" rule; None for a short whose coins outlast any rise.
+
+    Such contracts are not traded here; people who hold them ask.
+    """
+    room = 1 + side / leverage
+    return None if room <= 0 else entry * (1 + side * maintenance_rate) / room
+
+
 def liquidation_price_hyperliquid(
     side: Side, price: float, margin_usd: float, maintenance_usd: float, quantity: float, leverage_max: int,
 ) -> float | None:
