@@ -79,7 +79,42 @@ def test_a_short_receives_positive_funding(capsys: pytest.CaptureFixture[str]) -
     assert calc(capsys, "funding", "--rate", "0.0001", "--side", "long")["result"]["payment_usd"] < 0
 
 
+def test_typical_leverage_caps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Quant-reference 6: sigma of 1.7 % in the horizon, p = 1e-4: 4.7x short, 5.7x long (nu 4), about 3x (nu 3)."""
+    def cap(side: str, nu: str) -> float:
+        found = calc(capsys, "leverage-cap", "--sigma-annual", str(0.017 * (8760 / 9) ** 0.5), "--nu", nu, "--side",
+                     side, "--maintenance-rate", "0.004")
+        return float(found["result"]["leverage_cap"])
+
+    assert cap("short", "4") == pytest.approx(4.7, abs=0.1)
+    assert cap("long", "4") == pytest.approx(5.7, abs=0.1)
+    assert cap("short", "3") == pytest.approx(3.1, abs=0.2)
+
+
+def test_kelly_with_failures(capsys: pytest.CaptureFixture[str]) -> None:
+    """Quant-reference 9: mu 8 %, lambda 2 %, J 50 %: 1.75, half of it 0.87; with mu 1 % nothing; a coin p - q / b."""
+    words = ("--sigma", "0.013", "--jumps", "0.02", "--jump-loss", "0.5")
+    found = calc(capsys, "kelly", "--mu", "0.08", *words)["result"]
+    assert (found["full"], found["size"]) == (pytest.approx(1.75, abs=5e-3), pytest.approx(0.87, abs=5e-3))
+    assert found["p_fall"] == pytest.approx(0.125)
+    assert calc(capsys, "kelly", "--mu", "0.01", *words)["result"]["size"] == 0
+    assert calc(capsys, "kelly", "--win-probability", "0.6", "--odds", "1")["result"]["full"] == pytest.approx(0.2)
+
+
+def test_the_overlay_to_a_target_beta(capsys: pytest.CaptureFixture[str]) -> None:
+    """Quant-reference 17.3: short 33.3 M, gross 133 M; neutral 155.6 M; weights that sum to one are 40 and 60 %."""
+    found = calc(capsys, "beta-hedge", "--exposure", "100e6", "--beta", "1.4", "--hedge-beta", "0.9", "--target",
+                 "1.1")["result"]
+    assert found["hedge_usd"] == pytest.approx(-33.333e6, rel=1e-4)
+    assert found["gross_usd"] == pytest.approx(133.333e6, rel=1e-4)
+    assert found["neutral_hedge_usd"] == pytest.approx(-155.556e6, rel=1e-4)
+    assert (found["weight_first"], found["weight_second"]) == (pytest.approx(0.4), pytest.approx(0.6))
+
+
 @pytest.mark.parametrize(("words", "complaint"), [
+    (("kelly",), "--mu"), (("kelly", "--mu", "0.1", "--sigma", "0.1", "--jumps", "1"), "--jump-loss"),
+    (("leverage-cap", "--sigma-annual", "0.5", "--p", "2", "--maintenance-rate", "0.004"), "touch_probability"),
+    (("beta-hedge", "--exposure", "1", "--beta", "1", "--hedge-beta", "0"), "--hedge-beta"),
     (("liquidation", "--entry", "-5", "--maintenance-rate", "0.004"), "--entry"),
     (("liquidation", "--entry", "5", "--maintenance-rate", "1.5"), "--maintenance-rate"),
     (("liquidation", "--entry", "5"), "--maintenance-rate"),
