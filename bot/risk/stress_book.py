@@ -10,7 +10,7 @@ import numpy as np
 
 from bot.domain.instrument import MarginTier
 from bot.domain.values import Coin, InstrumentId, Venue
-from bot.quant.path_book import BookLegs, BookPools, Mask, PathStep
+from bot.quant.path_book import BookLegs, BookPools, Ints, PathStep
 from bot.quant.tail_risk import Matrix, Vector
 from bot.risk.scenarios import MAJORS, Scenario
 
@@ -181,7 +181,7 @@ def _levels(told: Sequence[Told], book: StressBook, legs: BookLegs, count: int) 
     return out
 
 
-def worst_move(notional_usd: Vector, sigma: Vector, coin: Vector | Mask, correlation: float) -> Vector:
+def worst_move(notional_usd: Vector, sigma: Vector, coin: Ints, correlation: float) -> Vector:
     """The move of one standard deviation of the book against it: -S b / sqrt(b' S b), per leg; zeros for a flat book.
 
     Among all moves that are as likely under an elliptical law with covariance S it is the one that this book loses

@@ -24,9 +24,9 @@ def legs_of(notionals: Sequence[float], perps: Sequence[bool], *, venues: Sequen
     )
 
 
-def carry(notional: float = 3000.0, **costs: float) -> BookLegs:
+def carry(notional: float = 3000.0, fee: float = 0.0, half_spread: float = 0.0) -> BookLegs:
     """Long spot, short perp."""
-    return legs_of((notional, -notional), (False, True), **costs)
+    return legs_of((notional, -notional), (False, True), fee=fee, half_spread=half_spread)
 
 
 def pools_of(*wallets: tuple[float, float]) -> BookPools:

@@ -36,9 +36,8 @@ def pool(spot: float, futures: float, venue: str = "binance", quote: str = "USDT
 
 def small_book(leverage: float = 3.0, reserve: float = 300.0) -> StressBook:
     """BTC 2000 and ETH 1000 of carry at one venue, with costs."""
-    costs = {"fee": 0.0005, "half_spread": 0.0001}
-    return StressBook(legs=(*pair("BTC", 2000.0, **costs), *pair("ETH", 1000.0, **costs)),
-                      pools=(pool(reserve, 3000.0 / leverage),))
+    legs = (*pair("BTC", 2000.0, fee=0.0005, half_spread=0.0001), *pair("ETH", 1000.0, fee=0.0005, half_spread=0.0001))
+    return StressBook(legs=legs, pools=(pool(reserve, 3000.0 / leverage),))
 
 
 NAN = math.nan
