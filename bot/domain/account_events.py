@@ -21,6 +21,29 @@ class OrderStatus(Enum):
     REJECTED = "rejected"
 
 
+class ErrorClass(Enum):
+    """Why a request got no usable answer, by the reaction that it asks for."""
+
+    TIMEOUT = "timeout"
+    """No answer in time: whatever was asked may have happened."""
+    UNREACHABLE = "unreachable"
+    """The venue cannot be reached."""
+    UNREADABLE = "unreadable"
+    """A page of HTML, an empty or cut body, a 200 that is not the venue's own form."""
+    SERVER = "server"
+    """5xx, or the venue itself does not know what became of it."""
+    RATE_LIMIT = "rate_limit"
+    """429: slower; `retry_after_s` says until when, if the venue does."""
+    BANNED = "banned"
+    """418: nothing is answered before `retry_after_s` is over, and whatever is sent until then makes it longer."""
+    MAINTENANCE = "maintenance"
+    """The venue has said that it takes no such request now."""
+    AUTH = "auth"
+    """The key is refused: revoked, expired, without this permission or from a strange address."""
+    REFUSED = "refused"
+    """The venue's own plain no."""
+
+
 class RejectReason(Enum):
     """Why a venue proved non-acceptance, by class; `PERMANENT` ones are never tried again unchanged."""
 
@@ -34,6 +57,10 @@ class RejectReason(Enum):
     HALTED = "halted"
     PRICE_BAND = "price_band"
     RATE_LIMIT = "rate_limit"
+    BANNED = "banned"
+    MAINTENANCE = "maintenance"
+    AUTH = "auth"
+    BUSY = "busy"
     DUPLICATE_ID = "duplicate_id"
     UNKNOWN_INSTRUMENT = "unknown_instrument"
     OTHER = "other"
@@ -53,6 +80,8 @@ class OrderRejected(Event, frozen=True):
     order_id: OrderId
     reason: RejectReason
     text: str = ""
+    retry_after_s: float | None = None
+    """When the venue would listen again (`RATE_LIMIT`, `BANNED`), if it said so."""
 
 
 class OrderUnknown(Event, frozen=True):
@@ -61,6 +90,8 @@ class OrderUnknown(Event, frozen=True):
     venue: Venue
     order_id: OrderId
     why: str
+    error: ErrorClass = ErrorClass.TIMEOUT
+    retry_after_s: float | None = None
 
 
 class OrderClosed(Event, frozen=True):
@@ -78,6 +109,9 @@ class CancelFailed(Event, frozen=True):
     venue: Venue
     order_id: OrderId
     why: str
+    error: ErrorClass = ErrorClass.TIMEOUT
+    """`REFUSED`: the venue found nothing to cancel; anything else proves nothing at all."""
+    retry_after_s: float | None = None
 
 
 class Fill(Event, frozen=True):
@@ -196,6 +230,8 @@ class ReadFailed(Event, frozen=True):
     venue: Venue
     request_id: str
     why: str
+    error: ErrorClass = ErrorClass.TIMEOUT
+    retry_after_s: float | None = None
 
 
 class VenueConnection(Event, frozen=True):

@@ -14,7 +14,8 @@ from bot.domain.errors import ConfigRefused
 from bot.domain.events import OperatorAction
 from bot.domain.values import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Venue
 from bot.runtime.sim_profiles import Profile
-from bot.venues.simulated.faults import DownWindow, FaultPlan
+from bot.venues.simulated.fault_kinds import ROWS, FaultKind, FaultRow, Shape
+from bot.venues.simulated.faults import FaultPlan, Strike
 from bot.venues.simulated.market.params import ALL_COINS, Scenario
 from bot.venues.simulated.streams import Streams
 
@@ -87,11 +88,11 @@ def draw_plan(
     end_ns = start_ns + int(days * NS_PER_DAY)
     quiet_ns = end_ns - max(int(days * NS_PER_DAY * QUIET_SHARE), QUIET_NS_MIN)
     span = (start_ns + NS_PER_MINUTE, quiet_ns)
-    downs = _downs(streams, profile, span, venues)
+    strikes = (*_downs(streams, profile, span, venues), *_strikes(streams, profile, span, venues))
     return SimPlan(
         seed=seed, profile=profile.name, start_ns=start_ns, quiet_ns=quiet_ns, end_ns=end_ns,
         request_timeout_ms=round(1_000.0 + 4_000.0 * streams.uniform("timeout"), 3),
-        faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, downs=downs),
+        faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, strikes=strikes),
         deaths=_deaths(streams, profile, span), orders=_orders(streams, profile, span, end_ns),
         scenarios=_scenarios(streams, profile, span, start_ns, coins),
     )
@@ -117,16 +118,46 @@ def _busy(streams: Streams, name: str, instants: list[int]) -> list[int]:
 
 def _downs(
     streams: Streams, profile: Profile, span: tuple[int, int], venues: tuple[Venue, ...]
-) -> tuple[DownWindow, ...]:
-    found: list[DownWindow] = []
+) -> tuple[Strike, ...]:
+    found: list[Strike] = []
     until: dict[Venue, int] = {}
     for at_ns in _busy(streams, "downs", _instants(streams, "downs", profile.venue_downs, span)):
         venue = venues[int(streams.uniform("downs:venue") * len(venues))]
         length_ns = int((5.0 + streams.uniform("downs:length") * profile.venue_down_s_max) * NS_PER_S)
         if at_ns >= until.get(venue, 0):
             until[venue] = min(at_ns + length_ns, span[1])
-            found.append(DownWindow(venue, at_ns, until[venue]))
+            found.append(Strike(FaultKind.VENUE_DOWN, at_ns, until[venue], venue))
     return tuple(found)
+
+
+def _strikes(
+    streams: Streams, profile: Profile, span: tuple[int, int], venues: tuple[Venue, ...]
+) -> tuple[Strike, ...]:
+    """Every other window and instant of the registry, each kind from streams of its own."""
+    found = []
+    for row in ROWS:
+        if row.shape is not Shape.CHANCE and row.kind is not FaultKind.VENUE_DOWN:
+            found += _of_row(streams, row, row.per_day * profile.storms, span, venues)
+    return tuple(sorted(found, key=lambda strike: (strike.at_ns, strike.kind.value, strike.venue)))
+
+
+def _of_row(
+    streams: Streams, row: FaultRow, per_day: float, span: tuple[int, int], venues: tuple[Venue, ...]
+) -> list[Strike]:
+    name = f"strike:{row.kind.value}"
+    least_s, most_s = row.length_s
+    found: list[Strike] = []
+    until: dict[Venue, int] = {}
+    for at_ns in _busy(streams, name, _instants(streams, name, per_day, span)):
+        venue = venues[int(streams.uniform(f"{name}:venue") * len(venues))] if row.of_venue else Venue("")
+        length_s = least_s + (most_s - least_s) * streams.uniform(f"{name}:length")
+        size = row.size_max * streams.uniform(f"{name}:size")
+        end_ns = at_ns if row.shape is Shape.INSTANT else min(at_ns + int(length_s * NS_PER_S), span[1])
+        draw = streams.uniform(f"{name}:draw")
+        if at_ns >= until.get(venue, 0) and at_ns < span[1]:
+            until[venue] = max(end_ns, at_ns + 1)
+            found.append(Strike(row.kind, at_ns, end_ns, venue, size, draw))
+    return found
 
 
 def _deaths(streams: Streams, profile: Profile, span: tuple[int, int]) -> tuple[Death, ...]:

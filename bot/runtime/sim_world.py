@@ -15,6 +15,7 @@ from bot.runtime.calendar import JOBS, Calendar
 from bot.runtime.schedule import Schedule
 from bot.runtime.sim_plan import REBALANCE_NS, REBALANCE_OFFSET_NS, WAITS_NS, OperatorOrder, SimPlan
 from bot.venues.simulated.exchange import SimulatedExchange
+from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.market.listings import with_default_listings
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.market.source import EmbeddedMarket
@@ -69,6 +70,7 @@ class SimWorld:
         simulated = msgspec.structs.replace(simulated, request_timeout_ms=plan.request_timeout_ms)
         market_params = msgspec.structs.replace(embedded, scenarios=(*embedded.scenarios, *plan.scenarios))
         self.plan = plan
+        self._downs = tuple(s for s in plan.faults.strikes if s.kind is FaultKind.VENUE_DOWN)
         self.market = EmbeddedMarket(market_params, plan.seed, plan.start_ns, plan.end_ns)
         self._instruments: dict[InstrumentId, Instrument] = {i.id: i for i in self.market.instruments()}
         self.exchange = SimulatedExchange(tuple(self._instruments.values()), simulated, plan.seed, faults=plan.faults)
@@ -121,7 +123,7 @@ class SimWorld:
 
     def down(self, venue: Venue, at_ns: int) -> bool:
         """Whether the venue cannot be reached at this instant."""
-        return any(d.venue == venue and d.start_ns <= at_ns < d.end_ns for d in self.plan.faults.downs)
+        return any(s.venue == venue and s.at_ns <= at_ns < s.end_ns for s in self._downs)
 
 
 def missed_rates(missed: list[FundingSettled], at_ns: int) -> list[FundingSettled]:

@@ -37,6 +37,7 @@ from bot.runtime.sim_process import SimProcess
 from bot.runtime.sim_profiles import profile_named
 from bot.runtime.sim_report import SeedReport, SimReport, merge
 from bot.runtime.sim_world import START_NS, SimWorld, eager, missed_rates, small_market
+from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.params import SimulatedParams
 
@@ -176,4 +177,5 @@ def _dead_until(world: SimWorld, process: SimProcess, restart_ns: Nanos) -> None
 def _of_plan(plan: SimPlan) -> dict[str, int]:
     """What the plan does to the world by itself."""
     moves = sum(move.log_jump != 0.0 for move in plan.scenarios)
-    return {"market_move": moves, "venue_down_window": len(plan.faults.downs)}
+    return {"market_move": moves, "venue_down_window": sum(
+        strike.kind is FaultKind.VENUE_DOWN for strike in plan.faults.strikes)}

@@ -163,7 +163,7 @@ def test_whatever_the_tape_prints_a_pair_ends_whole(of: Tape, orders: list[tuple
 def test_lost_answers_and_late_cancels_leave_no_leg_alone(of: Tape, seed: int) -> None:
     """The same with answers that are lost, late, doubled or refused: R2 and F18 hold for makers too."""
     random = Random(seed)
-    rates = FaultRates(
+    rates = FaultRates.of(
         lost_answer=random.choice([0, 0.1]), lost_request=random.choice([0, 0.1]),
         delayed_answer=random.choice([0, 0.2]), duplicated=random.choice([0, 0.2]), rejected=random.choice([0, 0.1]),
         dropped_event=random.choice([0, 0.1]), late_booking=random.choice([0, 0.1]), delay_s_max=4.0)

@@ -181,7 +181,7 @@ def test_books_agree_with_the_trades(params: SimulatedParams, actions: list[Acti
 @given(st.lists(st.tuples(ACTIONS, st.sampled_from((False, False, True))), min_size=20, max_size=40), st.booleans())
 def test_kill_and_reopen_changes_nothing(actions: list[tuple[Action, bool]], faulty: bool) -> None:
     """Killed after any commit, the exchange goes on with the same answers and ends in the same bytes."""
-    rates = FaultRates(lost_answer=0.2, late_booking=0.2, duplicated=0.2, delayed_answer=0.2, dropped_event=0.1)
+    rates = FaultRates.of(lost_answer=0.2, late_booking=0.2, duplicated=0.2, delayed_answer=0.2, dropped_event=0.1)
     plan = FaultPlan(rates=rates, end_ns=2**62) if faulty else None
     calm = busy(SimulatedParams(leverage_max=30), plan)
     with tempfile.TemporaryDirectory() as folder:

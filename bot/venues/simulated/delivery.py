@@ -24,7 +24,8 @@ from bot.domain.events import (
     TransferEnded,
 )
 from bot.domain.values import Nanos
-from bot.venues.simulated.faults import FaultKind, Faults
+from bot.venues.simulated.fault_kinds import FaultKind
+from bot.venues.simulated.faults import Faults
 from bot.venues.simulated.latency import Latency
 from bot.venues.simulated.pending import Delivery, Pending
 
@@ -55,10 +56,10 @@ class DeliveryRoute:
             return
         due = booked if isinstance(event, _AT_ONCE) else self._latency.returns(venue, booked)
         if not isinstance(event, CashMoved):
-            due = Nanos(due + self._faults.delay_ns(venue, operation, booked))
+            due = Nanos(due + self._faults.span_ns(FaultKind.DELAYED_ANSWER, venue, operation, booked))
         self.push(event, due)
         if isinstance(event, _REPEATABLE):
-            again = self._faults.repeat_ns(venue, operation, booked)
+            again = self._faults.span_ns(FaultKind.DUPLICATED, venue, operation, booked)
             if again:
                 self.push(event, Nanos(due + again))
 
@@ -71,7 +72,7 @@ class DeliveryRoute:
         """What reaches us of an event that is due: while its venue is down, answers are unknown, the rest is lost."""
         event = due.event
         venue, at_ns = event.venue, event.at_ns
-        if due.own or not self._faults.plan.downs or not self._faults.down(venue, at_ns):
+        if due.own or not self._faults.plan.strikes or not self._faults.down(venue, at_ns):
             return event
         why = "connection lost"
         match event:

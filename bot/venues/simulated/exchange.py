@@ -11,17 +11,18 @@ from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnect
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
 from bot.domain.values import MONEY, ZERO, InstrumentId, Nanos, Venue, Wallet, round_cash
-from bot.venues.simulated import margin, matching, reads
+from bot.venues.simulated import blows, margin, matching, reads
 from bot.venues.simulated.account import VenueAccount
 from bot.venues.simulated.bookkeeper import Bookkeeper
 from bot.venues.simulated.books_file import BooksFile
 from bot.venues.simulated.delivery import DeliveryRoute
 from bot.venues.simulated.desk import Desk
+from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import FaultPlan, Faults
 from bot.venues.simulated.latency import Latency
 from bot.venues.simulated.observing import Observer
 from bot.venues.simulated.params import SimulatedParams
-from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Delivery, Landing, Pending, Request
+from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Blow, Delivery, Landing, Pending, Request
 from bot.venues.simulated.requests import RequestRoute
 from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue, restore_account
 from bot.venues.simulated.streams import Streams
@@ -56,9 +57,12 @@ class SimulatedExchange:
         self._committed_changes = -1
         for instrument in instruments:
             self._desk(instrument.venue).list_instrument(instrument)
-        for down in self._faults.plan.downs:
-            for at_ns, up in ((Nanos(down.start_ns), False), (Nanos(down.end_ns), True)):
-                self._back.push(VenueConnection(at_ns, down.venue, up), at_ns, own=True)
+        for strike in self._faults.plan.strikes:
+            if strike.kind is FaultKind.VENUE_DOWN:
+                for at_ns, up in ((Nanos(strike.at_ns), False), (Nanos(strike.end_ns), True)):
+                    self._back.push(VenueConnection(at_ns, strike.venue, up), at_ns, own=True)
+            elif blows.is_blow(strike.kind):
+                self._pending.push(Nanos(strike.at_ns), ARRIVAL_RANK, strike.venue, Blow(strike))
 
     @classmethod
     def reopen(cls, books: BooksFile, instruments: Sequence[Instrument], params: SimulatedParams, seed: int,
@@ -111,6 +115,9 @@ class SimulatedExchange:
                 return self._back.received(what)
             case Landing():
                 self._transfers.land(self._now_ns, what.transfer_id)
+            case Blow():
+                if blows.strike(self._desk(Venue(venue)), self._now_ns, what.strike):
+                    self._faults.count(what.strike.kind)
             case Arrival():
                 self._back.answer_lost = not what.answered
                 self._carry_out(self._now_ns, self._desk(Venue(venue)), what.request)

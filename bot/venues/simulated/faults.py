@@ -1,87 +1,69 @@
-"""What can go wrong between us and a venue, drawn by plan: each kind from a stream of its own per venue and operation.
+"""What goes wrong between us and a venue, drawn by plan: each kind from a stream of its own per venue and operation.
 
-Taking one kind out of a plan leaves every other draw as it was, so a failing run can be shrunk kind by kind.
+Taking one kind, or one single hit, out of a plan leaves every other draw as it was, so a failing run can be shrunk.
 """
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Final
 
 import msgspec
 
 from bot.domain.errors import ConfigRefused
-from bot.domain.values import Venue
+from bot.domain.values import NS_PER_S, Venue
+from bot.venues.simulated.fault_kinds import ROW_OF, FaultKind, Shape
 from bot.venues.simulated.streams import Streams
-
-_NS_PER_S: Final = 1_000_000_000
-
-
-class FaultKind(Enum):
-    """The kinds of faults; `FaultRates` has a probability for each but `VENUE_DOWN`, which stands in the plan."""
-
-    LOST_ANSWER = "lost_answer"
-    LOST_REQUEST = "lost_request"
-    LATE_BOOKING = "late_booking"
-    REJECTED = "rejected"
-    DELAYED_ANSWER = "delayed_answer"
-    DUPLICATED = "duplicated"
-    DROPPED_EVENT = "dropped_event"
-    READ_FAILURE = "read_failure"
-    VENUE_DOWN = "venue_down"
 
 
 class FaultRates(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Probability of each fault per opportunity (a request, an answer, a private event).
 
     Raises:
-        ConfigRefused: a probability outside [0, 1], a negative time.
+        ConfigRefused: a probability outside [0, 1], a negative or endless size, a kind that is no chance.
     """
 
-    lost_answer: float = 0.0
-    """Booked, but the answer never comes: unknown after the time limit."""
-    lost_request: float = 0.0
-    """Never booked: unknown after the time limit."""
-    late_booking: float = 0.0
-    """A create or cancel is booked up to `late_booking_s_max` later."""
-    rejected: float = 0.0
-    """The venue is busy and says no."""
-    delayed_answer: float = 0.0
-    """Any event towards us comes up to `delay_s_max` later, overtaken by others."""
-    duplicated: float = 0.0
-    """Any order or trade event comes twice."""
-    dropped_event: float = 0.0
-    """An event of the private stream never comes; the books have it."""
-    read_failure: float = 0.0
-    """A read gets no usable answer."""
-    late_booking_s_max: float = 4.5
-    """Below 5 s: inside the validity window of a request."""
-    delay_s_max: float = 10.0
+    shares: dict[FaultKind, float] = {}
+    sizes: dict[FaultKind, float] = {}
+    """Instead of the kind's own `size_max`."""
 
     def __post_init__(self) -> None:
-        shares = (self.lost_answer, self.lost_request, self.late_booking, self.rejected, self.delayed_answer,
-                  self.duplicated, self.dropped_event, self.read_failure)
-        if not all(0 <= share <= 1 for share in shares):
+        if not all(0 <= share <= 1 for share in self.shares.values()):
             raise ConfigRefused("faults: every rate must be in [0, 1]")
-        if not (0 <= self.late_booking_s_max < 3600 and 0 <= self.delay_s_max < 3600):
-            raise ConfigRefused("faults: late_booking_s_max and delay_s_max must be in [0, 3600)")
+        if not all(0 <= size < 3600 for size in self.sizes.values()):
+            raise ConfigRefused("faults: every size must be in [0, 3600)")
+        for kind in self.shares:
+            if ROW_OF[kind].shape is not Shape.CHANCE:
+                raise ConfigRefused(f"faults: {kind.value} stands in a plan as a strike, it has no rate")
+
+    @classmethod
+    def of(cls, sizes: dict[FaultKind, float] | None = None, /, **shares: float) -> FaultRates:
+        """Rates by the kinds' names."""
+        return cls(shares={FaultKind(name): share for name, share in shares.items()}, sizes=sizes or {})
 
 
-class DownWindow(msgspec.Struct, frozen=True, array_like=True):
-    """A venue that cannot be reached in [start_ns, end_ns); it goes on matching."""
+class Strike(msgspec.Struct, frozen=True, array_like=True):
+    """One planned window [at_ns, end_ns), or one instant (`end_ns` = `at_ns`)."""
 
-    venue: Venue
-    start_ns: int
+    kind: FaultKind
+    at_ns: int
     end_ns: int
+    venue: Venue = Venue("")
+    """Empty: it strikes the whole process."""
+    size: float = 0.0
+    """How far it goes, as its kind understands it."""
+    draw: float = 0.0
+    """In [0, 1): picks which instrument, order or side."""
 
 
 class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """Which faults, and when: only requests and events of [start_ns, end_ns) are hit."""
+    """Which faults, and when: chances are drawn in [start_ns, end_ns), strikes have instants of their own."""
 
     rates: FaultRates = FaultRates()
     start_ns: int = 0
     end_ns: int = 0
-    downs: tuple[DownWindow, ...] = ()
+    strikes: tuple[Strike, ...] = ()
+    chosen: tuple[str, ...] | None = None
+    """Exactly these hits (by `Faults.hit_names`) instead of chances: what shrinking a failing run leaves."""
 
 
 class RequestFate(msgspec.Struct, frozen=True):
@@ -102,22 +84,62 @@ class Faults:
     def __init__(self, plan: FaultPlan, streams: Streams) -> None:
         self.plan = plan
         self.counts: dict[str, int] = {}
+        self.hit_names: list[str] = []
+        """Every hit of a chance so far, in order: venue, operation, kind, and which draw of that stream it was."""
         self._streams = streams
-        self._active = plan.rates != FaultRates() and plan.end_ns > plan.start_ns
+        self._chosen = None if plan.chosen is None else frozenset(plan.chosen)
+        self._active = plan.end_ns > plan.start_ns and bool(plan.rates.shares or plan.chosen)
+        self._windows: dict[tuple[FaultKind, Venue], tuple[Strike, ...]] = {}
+        for strike in plan.strikes:
+            key = (strike.kind, strike.venue)
+            self._windows[key] = (*self._windows.get(key, ()), strike)
+
+    def draw(self, kind: FaultKind, venue: Venue, operation: str, at_ns: int) -> float | None:
+        """Whether this fault happens now, counted if so: a draw in [0, 1) that says how far it goes, else None."""
+        if not self._active or not self.plan.start_ns <= at_ns < self.plan.end_ns:
+            return None
+        rate = self.plan.rates.shares.get(kind, 0.0)
+        if rate <= 0:
+            return None
+        stream = f"fault:{venue}:{operation}:{kind.value}"
+        number = self._streams.counts.get(stream, 0)
+        hit = self._streams.uniform(stream) < rate
+        name = f"{venue}:{operation}:{kind.value}#{number}"
+        if self._chosen is not None:
+            hit = hit and name in self._chosen
+        if not hit:
+            return None
+        self.hit_names.append(name)
+        self.count(kind)
+        return self._streams.keyed(f"{stream}:size", number)
 
     def hits(self, kind: FaultKind, venue: Venue, operation: str, at_ns: int) -> bool:
         """Whether this fault happens now; counted if so."""
-        rate: float = getattr(self.plan.rates, kind.value)
-        if not self._active or rate <= 0 or not self.plan.start_ns <= at_ns < self.plan.end_ns:
-            return False
-        hit = self._streams.uniform(f"fault:{venue}:{operation}:{kind.value}") < rate
-        if hit:
-            self.count(kind)
-        return hit
+        return self.draw(kind, venue, operation, at_ns) is not None
+
+    def span_ns(self, kind: FaultKind, venue: Venue, operation: str, at_ns: int) -> int:
+        """How long this fault delays something now; 0 if it does not happen."""
+        drawn = self.draw(kind, venue, operation, at_ns)
+        return 0 if drawn is None else max(int(drawn * self.size_max(kind) * NS_PER_S), 1)
+
+    def size_max(self, kind: FaultKind) -> float:
+        """The most this kind goes to, in its own unit."""
+        return self.plan.rates.sizes.get(kind, ROW_OF[kind].size_max)
 
     def count(self, kind: FaultKind) -> None:
         """Note that a fault happened."""
         self.counts[kind.value] = self.counts.get(kind.value, 0) + 1
+
+    def during(self, kind: FaultKind, venue: Venue, at_ns: int) -> Strike | None:
+        """The window of this kind that holds now at a venue (empty: of the process), if one does."""
+        for strike in self._windows.get((kind, venue), ()):
+            if strike.at_ns <= at_ns < strike.end_ns:
+                return strike
+        return None
+
+    def down(self, venue: Venue, at_ns: int) -> bool:
+        """Whether the venue cannot be reached."""
+        return self.during(FaultKind.VENUE_DOWN, venue, at_ns) is not None
 
     def fate(self, venue: Venue, operation: str, at_ns: int) -> RequestFate:
         """What becomes of a create (`submit`) or `cancel`; every kind is drawn, the gravest wins."""
@@ -125,26 +147,6 @@ class Faults:
             return UNHARMED
         rejected = operation == "submit" and self.hits(FaultKind.REJECTED, venue, operation, at_ns)
         lost = self.hits(FaultKind.LOST_REQUEST, venue, operation, at_ns)
-        late = self.hits(FaultKind.LATE_BOOKING, venue, operation, at_ns)
+        late_ns = self.span_ns(FaultKind.LATE_BOOKING, venue, operation, at_ns)
         unanswered = self.hits(FaultKind.LOST_ANSWER, venue, operation, at_ns)
-        late_ns = self._span_ns(f"{venue}:{operation}:late", self.plan.rates.late_booking_s_max) if late else 0
         return RequestFate(arrives=not (lost or rejected), answered=not unanswered, late_ns=late_ns, rejected=rejected)
-
-    def delay_ns(self, venue: Venue, operation: str, at_ns: int) -> int:
-        """Extra time an event towards us takes; 0 if it is not hit."""
-        if not self.hits(FaultKind.DELAYED_ANSWER, venue, operation, at_ns):
-            return 0
-        return self._span_ns(f"{venue}:{operation}:delay", self.plan.rates.delay_s_max)
-
-    def repeat_ns(self, venue: Venue, operation: str, at_ns: int) -> int:
-        """How much later the same event comes again; 0 if it is not hit."""
-        if not self.hits(FaultKind.DUPLICATED, venue, operation, at_ns):
-            return 0
-        return 1 + self._span_ns(f"{venue}:{operation}:repeat", self.plan.rates.delay_s_max)
-
-    def down(self, venue: Venue, at_ns: int) -> bool:
-        """Whether the venue cannot be reached."""
-        return any(down.venue == venue and down.start_ns <= at_ns < down.end_ns for down in self.plan.downs)
-
-    def _span_ns(self, name: str, most_s: float) -> int:
-        return int(self._streams.uniform(f"fault:{name}") * most_s * _NS_PER_S)

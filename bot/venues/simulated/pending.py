@@ -9,6 +9,7 @@ import msgspec
 from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
 from bot.domain.events import AccountEvent, AccountReport, OrderReport, ReadFailed
 from bot.domain.values import Nanos, Venue
+from bot.venues.simulated.faults import Strike
 
 Request = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer
 
@@ -34,7 +35,13 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """What we say to ourselves (a time limit, a lost connection): no venue can keep it from us."""
 
 
-Happening = Arrival | Landing | Delivery
+class Blow(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A planned fault that strikes a venue or our account there."""
+
+    strike: Strike
+
+
+Happening = Arrival | Landing | Delivery | Blow
 Entry = tuple[int, int, str, int, Happening]
 """(at_ns, rank, venue, number, what); the number is unique, so no two entries tie."""
 

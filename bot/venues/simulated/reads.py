@@ -7,6 +7,7 @@ from bot.domain.events import (
     AccountReport,
     CancelFailed,
     CashMoved,
+    ErrorClass,
     Fill,
     ForcedFill,
     FundingPaid,
@@ -25,9 +26,10 @@ def cancel(desk: Desk, at_ns: Nanos, command: CancelOrder) -> None:
     """Cancel what is open; anything else says why not."""
     order = desk.account.find(command.order_id)
     if order is None:
-        desk.tell(CancelFailed(at_ns, desk.venue, command.order_id, "not found"), True)
+        desk.tell(CancelFailed(at_ns, desk.venue, command.order_id, "not found", ErrorClass.REFUSED), True)
     elif order.status is not OrderStatus.OPEN:
-        desk.tell(CancelFailed(at_ns, desk.venue, command.order_id, f"already {order.status.value}"), True)
+        why = f"already {order.status.value}"
+        desk.tell(CancelFailed(at_ns, desk.venue, command.order_id, why, ErrorClass.REFUSED), True)
     else:
         desk.close(at_ns, order, OrderStatus.CANCELLED, answers=True)
 

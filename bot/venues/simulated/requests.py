@@ -14,7 +14,8 @@ from bot.domain.events import (
 )
 from bot.domain.values import ZERO, Nanos, Venue
 from bot.venues.simulated.delivery import DeliveryRoute
-from bot.venues.simulated.faults import FaultKind, Faults
+from bot.venues.simulated.fault_kinds import FaultKind
+from bot.venues.simulated.faults import Faults
 from bot.venues.simulated.latency import NS_PER_MS, Latency
 from bot.venues.simulated.params import SimulatedParams
 from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Pending, Request
@@ -45,7 +46,7 @@ class RequestRoute:
     def send(self, at_ns: Nanos, request: Request) -> None:
         """A request leaves us."""
         venue = venue_of(request)
-        if self._faults.plan.downs and self._faults.down(venue, at_ns):
+        if self._faults.plan.strikes and self._faults.down(venue, at_ns):
             self._faults.count(FaultKind.VENUE_DOWN)
             self._time_out(at_ns, request, "venue cannot be reached")
             return

@@ -22,5 +22,9 @@ class Streams:
         """The next draw of the stream `name`, in [0, 1)."""
         count = self.counts.get(name, 0)
         self.counts[name] = count + 1
-        digest = blake2b(f"{self._seed}|{name}|{count}".encode(), digest_size=8).digest()
+        return self.keyed(name, count)
+
+    def keyed(self, name: str, number: int) -> float:
+        """Draw `number` of the stream `name`, in [0, 1), whatever was drawn before; the stream does not move on."""
+        digest = blake2b(f"{self._seed}|{name}|{number}".encode(), digest_size=8).digest()
         return min(int.from_bytes(digest, "big") * _UNIT, 1.0 - 2.0**-53)

@@ -411,8 +411,8 @@ def test_a_pair_whose_money_never_comes_gives_up_at_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("rates", [
-    FaultRates(lost_answer=0.3, duplicated=0.3), FaultRates(dropped_event=0.4, read_failure=0.3),
-    FaultRates(rejected=0.4, delayed_answer=0.4, late_booking=0.3),
+    FaultRates.of(lost_answer=0.3, duplicated=0.3), FaultRates.of(dropped_event=0.4, read_failure=0.3),
+    FaultRates.of(rejected=0.4, delayed_answer=0.4, late_booking=0.3),
 ])
 def test_a_day_of_faults_ends_whole_with_books_that_agree(rates: FaultRates) -> None:
     """Answers lost, late, doubled and refused: one create per intent, the pair whole, residual zero."""

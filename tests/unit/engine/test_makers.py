@@ -145,7 +145,7 @@ def test_a_lost_connection_cancels_it_in_the_same_step() -> None:
 
 def test_a_cancel_that_came_before_its_order_is_sent_again() -> None:
     """The venue books the create late: the cancel finds nothing, the order then rests, and must not be forgotten."""
-    late = FaultPlan(rates=FaultRates(late_booking=1.0), start_ns=at_s(DECISION_S), end_ns=at_s(DECISION_S + 0.01))
+    late = FaultPlan(rates=FaultRates.of(late_booking=1.0), start_ns=at_s(DECISION_S), end_ns=at_s(DECISION_S + 0.01))
     drive = posted(faults=late)
     name = clip(drive)
     assert drive.engine.state.orders[name].state is OrderState.SENT

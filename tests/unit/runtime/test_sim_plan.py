@@ -34,7 +34,7 @@ def test_the_end_of_a_run_is_free_of_faults(profile: str) -> None:
     plan = drawn(profile=profile)
     assert plan.start_ns < plan.quiet_ns < plan.end_ns
     assert plan.faults.end_ns == plan.quiet_ns
-    assert all(plan.start_ns < down.start_ns < down.end_ns <= plan.quiet_ns for down in plan.faults.downs)
+    assert all(plan.start_ns < strike.at_ns <= strike.end_ns <= plan.quiet_ns for strike in plan.faults.strikes)
     assert all(death.at_ns < plan.quiet_ns for death in plan.deaths)
     late = [order for order in plan.orders if order.at_ns >= plan.quiet_ns]
     assert late[0].action is OperatorAction.RESUME

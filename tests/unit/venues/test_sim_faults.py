@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,9 @@ from bot.domain.events import (
 )
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, Side, Wallet
-from bot.venues.simulated.faults import DownWindow, FaultKind, FaultPlan, FaultRates, Faults
+from bot.venues.simulated.blows import BLOWS, is_blow
+from bot.venues.simulated.fault_kinds import ROW_OF, ROWS, FaultKind, Shape
+from bot.venues.simulated.faults import FaultPlan, FaultRates, Faults, Strike
 from bot.venues.simulated.streams import Streams
 from tests.unit.venues.sim_world import ALPHA, BETA, PERP, PERP_B, T0, World
 
@@ -32,7 +35,7 @@ FOREVER = 2**62
 
 
 def faulty(**rates: float) -> World:
-    return World(faults=FaultPlan(rates=FaultRates(**rates), end_ns=FOREVER)).rich().market()
+    return World(faults=FaultPlan(rates=FaultRates.of(**rates), end_ns=FOREVER)).rich().market()
 
 
 def kinds(answers: list[Event]) -> list[type[Event]]:
@@ -61,7 +64,8 @@ def test_lost_request_is_never_booked() -> None:
 
 def test_late_booking_comes_after_we_gave_up() -> None:
     """Booked up to an hour later, with its acceptance then."""
-    world = World(faults=FaultPlan(rates=FaultRates(late_booking=1.0, late_booking_s_max=60.0), end_ns=FOREVER))
+    late = FaultRates.of({FaultKind.LATE_BOOKING: 60.0}, late_booking=1.0)
+    world = World(faults=FaultPlan(rates=late, end_ns=FOREVER))
     world.rich().market()
     world.order(PERP, BUY, 100, 1_001)
     answers = world.run(70)
@@ -80,7 +84,7 @@ def test_busy_venue_rejects_without_booking() -> None:
 
 def test_lost_cancel_answer_still_cancels() -> None:
     """We hear `CancelFailed` after the time limit, the venue has cancelled."""
-    world = World(faults=FaultPlan(rates=FaultRates(lost_answer=1.0), start_ns=T0 + NS_PER_S, end_ns=FOREVER))
+    world = World(faults=FaultPlan(rates=FaultRates.of(lost_answer=1.0), start_ns=T0 + NS_PER_S, end_ns=FOREVER))
     world.rich().market()
     name = world.order(PERP, BUY, 100, 990, GTC)
     world.run(2)
@@ -130,8 +134,8 @@ def test_read_failure_proves_nothing() -> None:
 
 def test_venue_that_is_down_knows_what_it_booked() -> None:
     """Requests time out, resting orders go on filling unseen, the other venue works, the return is announced."""
-    down = DownWindow(ALPHA, T0 + 10 * NS_PER_S, T0 + 60 * NS_PER_S)
-    world = World(faults=FaultPlan(downs=(down,))).rich().market()
+    down = Strike(FaultKind.VENUE_DOWN, T0 + 10 * NS_PER_S, T0 + 60 * NS_PER_S, ALPHA)
+    world = World(faults=FaultPlan(strikes=(down,))).rich().market()
     world.order(PERP, BUY, 100, 990, GTC)
     world.run(10)
     world.order(PERP, BUY, 100, 1_001)
@@ -150,8 +154,8 @@ def test_venue_that_is_down_knows_what_it_booked() -> None:
 
 def test_answers_under_way_into_an_outage_are_unknown() -> None:
     """Sent before, booked before, answered into the outage: unknown, reads failed, the private fill lost."""
-    down = DownWindow(ALPHA, T0 + NS_PER_S, T0 + 9 * NS_PER_S)
-    world = World(faults=FaultPlan(downs=(down,))).rich().market()
+    down = Strike(FaultKind.VENUE_DOWN, T0 + NS_PER_S, T0 + 9 * NS_PER_S, ALPHA)
+    world = World(faults=FaultPlan(strikes=(down,))).rich().market()
     resting = world.order(PERP, BUY, 100, 990, GTC)
     world.run(0.95)
     name = world.order(PERP, BUY, 100, 1_001)
@@ -168,7 +172,7 @@ def test_answers_under_way_into_an_outage_are_unknown() -> None:
 
 def test_faults_stay_in_their_window_and_are_counted() -> None:
     """Outside [start, end) nothing is hit."""
-    plan = FaultPlan(rates=FaultRates(lost_request=1.0), start_ns=T0 + NS_PER_S, end_ns=T0 + 2 * NS_PER_S)
+    plan = FaultPlan(rates=FaultRates.of(lost_request=1.0), start_ns=T0 + NS_PER_S, end_ns=T0 + 2 * NS_PER_S)
     world = World(faults=plan).rich().market()
     for _ in range(3):
         world.order(PERP, BUY, 100, 1_001)
@@ -182,22 +186,47 @@ def test_removing_one_kind_leaves_the_others_as_they_were() -> None:
     def lost(rates: FaultRates) -> list[bool]:
         faults = Faults(FaultPlan(rates=rates, end_ns=FOREVER), Streams(3))
         return [not faults.fate(ALPHA, "submit", n).answered for n in range(200)]
-    both = lost(FaultRates(lost_answer=0.3, late_booking=0.4, rejected=0.2))
-    alone = lost(FaultRates(lost_answer=0.3))
+    both = lost(FaultRates.of(lost_answer=0.3, late_booking=0.4, rejected=0.2))
+    alone = lost(FaultRates.of(lost_answer=0.3))
     assert both == alone
     assert 30 < sum(alone) < 90
 
 
 def test_other_venues_and_operations_have_streams_of_their_own() -> None:
     """Equal rates do not hit two venues at the same places."""
-    faults = Faults(FaultPlan(rates=FaultRates(lost_request=0.5), end_ns=FOREVER), Streams(3))
+    faults = Faults(FaultPlan(rates=FaultRates.of(lost_request=0.5), end_ns=FOREVER), Streams(3))
     first = [faults.hits(FaultKind.LOST_REQUEST, ALPHA, "submit", 1) for _ in range(50)]
     second = [faults.hits(FaultKind.LOST_REQUEST, BETA, "submit", 1) for _ in range(50)]
     assert first != second
 
 
-@pytest.mark.parametrize("rates", [{"lost_answer": 1.5}, {"rejected": -0.1}, {"delay_s_max": -1.0}])
-def test_impossible_rates_are_refused(rates: dict[str, float]) -> None:
-    """A probability outside [0, 1] is a mistake of the plan's author."""
+@pytest.mark.parametrize("rates", [
+    {"shares": {FaultKind.LOST_ANSWER: 1.5}}, {"shares": {FaultKind.REJECTED: -0.1}},
+    {"sizes": {FaultKind.DELAYED_ANSWER: -1.0}}, {"shares": {FaultKind.VENUE_DOWN: 0.1}},
+])
+def test_impossible_rates_are_refused(rates: Any) -> None:
+    """A probability outside [0, 1], or of what is no chance, is a mistake of the plan's author."""
     with pytest.raises(ConfigRefused):
         FaultRates(**rates)
+
+
+def test_a_plan_of_chosen_hits_has_these_and_no_others() -> None:
+    """What shrinking leaves is repeated exactly, however many hits stood beside it."""
+    rates = FaultRates.of(lost_answer=0.3, late_booking=0.4)
+    first = Faults(FaultPlan(rates=rates, end_ns=FOREVER), Streams(3))
+    fates = [first.fate(ALPHA, "submit", n) for n in range(100)]
+    late = [name for name in first.hit_names if "late_booking" in name][:2]
+    second = Faults(FaultPlan(rates=rates, end_ns=FOREVER, chosen=tuple(late)), Streams(3))
+    again = [second.fate(ALPHA, "submit", n) for n in range(100)]
+    assert second.hit_names == late
+    assert [fate.late_ns for fate in again if fate.late_ns] == [fate.late_ns for fate in fates if fate.late_ns][:2]
+
+
+def test_every_kind_has_one_row_and_every_blow_someone_to_strike_it() -> None:
+    """A kind without a row would never be drawn; an instant at a venue without a function could not happen."""
+    assert [row.kind for row in ROWS] == list(dict.fromkeys(row.kind for row in ROWS))
+    assert set(ROW_OF) == set(FaultKind)
+    assert {kind for kind in FaultKind if is_blow(kind)} == set(BLOWS)
+    for row in ROWS:
+        assert (row.per_day > 0) is (row.shape is not Shape.CHANCE), row.kind
+        assert (row.length_s[1] > 0) is (row.shape is Shape.WINDOW), row.kind
