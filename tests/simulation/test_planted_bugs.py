@@ -20,6 +20,7 @@ from bot.risk.modes import Mode, ModeState
 from bot.runtime.sim_plan import Death, OperatorOrder, SimPlan
 from bot.runtime.sim_process import MemoryJournal
 from bot.runtime.simulate import SeedTask, plan_of, run_seed
+from bot.venues.simulated.fault_kinds import FaultKind
 from tests.simulation.test_sim_seeds import task
 
 SEEDS = 6
@@ -147,7 +148,8 @@ def many_kills(work: SeedTask) -> SimPlan:
     for at_ns in range(plan.start_ns + NS_PER_HOUR // 2, plan.quiet_ns - NS_PER_HOUR, NS_PER_HOUR // 2):
         orders.append(OperatorOrder(at_ns, OperatorAction.KILL, wants_order=True))
         orders.append(OperatorOrder(at_ns + NS_PER_HOUR // 3, OperatorAction.RESUME))
-    rates = msgspec.structs.replace(plan.faults.rates, dropped_event=0.5)
+    shares = {**plan.faults.rates.shares, FaultKind.DROPPED_EVENT: 0.5}
+    rates = msgspec.structs.replace(plan.faults.rates, shares=shares)
     return msgspec.structs.replace(plan, orders=(*orders, *plan.orders[-2:]),
                                    faults=msgspec.structs.replace(plan.faults, rates=rates))
 
