@@ -18,6 +18,7 @@ from bot.engine.step import Step
 from bot.execution.order_states import OrderState
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import PairState
+from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import FaultPlan, FaultRates
 from bot.venues.simulated.params import SimulatedParams
 from tests.unit.engine.driving import ALPHA, PERP, SPOT, T0, Drive, halted
@@ -164,9 +165,10 @@ def test_lost_answers_and_late_cancels_leave_no_leg_alone(of: Tape, seed: int) -
     """The same with answers that are lost, late, doubled or refused: R2 and F18 hold for makers too."""
     random = Random(seed)
     rates = FaultRates.of(
-        lost_answer=random.choice([0, 0.1]), lost_request=random.choice([0, 0.1]),
+        {FaultKind.DELAYED_ANSWER: 4.0, FaultKind.DUPLICATED: 4.0}, lost_answer=random.choice([0, 0.1]),
+        lost_request=random.choice([0, 0.1]),
         delayed_answer=random.choice([0, 0.2]), duplicated=random.choice([0, 0.2]), rejected=random.choice([0, 0.1]),
-        dropped_event=random.choice([0, 0.1]), late_booking=random.choice([0, 0.1]), delay_s_max=4.0)
+        dropped_event=random.choice([0, 0.1]), late_booking=random.choice([0, 0.1]))
     faults = FaultPlan(rates=rates, start_ns=T0 + (100 + seed % 50) * NS_PER_S, end_ns=T0 + 900 * NS_PER_S)
     watch = Watch(Drive(params=MAKERS, days=0.08, extra=tape(of), faults=faults), calm=False)
     watch.run(1.9)
