@@ -9,6 +9,7 @@ from bot.app.engines import Engines
 from bot.app.outcomes import exact_view
 from bot.domain.errors import DataRefused
 from bot.domain.events import SessionStarted
+from bot.engine.engine import Engine
 from bot.options import ReportOptions
 from bot.research.equity_curve import RunOutcome
 from bot.research.run_document import RunIdentity, RunReport
@@ -17,24 +18,26 @@ from bot.research.run_report import build_report, code_hash
 from bot.runtime.clock import Stopwatch
 from bot.settings import Settings, config_hash
 from bot.storage.journal import Journal
+from bot.storage.snapshot import SnapshotStore
 
 
 def run_report(settings: Settings, options: ReportOptions) -> RunReport:
-    """Step a journal again with an observer and report what it earned.
+    """Read a journal's record with an observer, bring an engine to its end, and report what it earned.
 
     The venues' own books are not in the journal: the residual is not checked, and the report says so.
     """
     path = _journal_of(options)
     watch = Stopwatch()
-    engine = Engines(settings.engine).create()
-    recorder = RunRecorder()
+    engines = Engines(settings.engine)
+    engine, recorder = engines.create(), RunRecorder()
     start_ns, kind = 0, ""
     with Journal.open_readonly(path) as journal:
-        for _, event, recorded in journal.export():
-            engine.step(event)
+        for _, event, recorded in journal.export_kept():
             recorder.seen(event, recorded)
             if isinstance(event, SessionStarted) and not kind:
                 start_ns, kind = max(event.trade_from_ns, event.at_ns), event.kind
+        if kind:
+            engine = _at_the_end(engines, journal)
     if not kind:
         raise DataRefused(f"{path}: the journal holds no session yet; run the bot first")
     ledger = engine.revalued_ledger()
@@ -51,6 +54,19 @@ def run_report(settings: Settings, options: ReportOptions) -> RunReport:
         code_hash=code_hash(), seed=settings.engine.seed, fill_model="as recorded", kind=kind,
     )
     return build_report(recorder, identity, outcome, ())
+
+
+def _at_the_end(engines: Engines, journal: Journal) -> Engine:
+    """The engine after the last event: from the newest snapshot beside the journal, else stepped from the beginning."""
+    engine, from_seq = engines.create(), 0
+    for snapshot in SnapshotStore(journal.path.parent / "snapshots").newest_first():
+        row = journal.row_ending_at(snapshot.seq)
+        if row is not None and row.hash == snapshot.journal_hash:
+            engine, from_seq = engines.restore(snapshot.engine), snapshot.seq
+            break
+    for _, event, _ in journal.export(from_seq + 1):
+        engine.step(event)
+    return engine
 
 
 def _journal_of(options: ReportOptions) -> Path:

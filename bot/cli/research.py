@@ -86,7 +86,8 @@ def replay(
         options = DiffOptions(home=root, scope=scope, capital_usd=args.capital(capital), screen=screen)
         outcome = app.run_diff(settings, options)
     count = differences(outcome)
-    emit(outcome, as_json, f"{count} differences" if count == 0 else None)
+    missing = getattr(outcome, "missing", "")
+    emit(outcome, as_json, f"{count} differences" if count == 0 and not missing else None)
     return 0 if count == 0 else 1
 
 

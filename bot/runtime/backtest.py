@@ -12,7 +12,7 @@ from bot.engine.step import Step
 from bot.runtime.ports import RunObserver, SteppingEngine
 from bot.runtime.schedule import Schedule
 from bot.storage.journal import Journal
-from bot.storage.journal_codec import RunHash, encode_event, encode_step, kinds_of
+from bot.storage.journal_codec import RunHash, encode_event, encode_step, is_market_data, kinds_of
 from bot.storage.journal_rows import Batch, Pair
 
 _PROGRESS_EVERY: Final = 2_048
@@ -38,11 +38,14 @@ class JournalBatches:
         self._journal = journal
         self._fence = fence
         self._pairs: list[Pair] = []
+        self._market: list[int] = []
         self._kinds = 0
         self._at_ns = 0
 
     def add(self, event: AnyEvent, step: Step, event_bytes: bytes, step_bytes: bytes) -> None:
         """Take one pair; writes a row when enough have come."""
+        if is_market_data(event, step):
+            self._market.append(len(self._pairs))
         self._pairs.append((event_bytes, step_bytes))
         self._kinds |= kinds_of(event, step)
         self._at_ns = event.at_ns
@@ -53,8 +56,8 @@ class JournalBatches:
         """Write what is left."""
         if self._pairs:
             self._journal.append(Batch(first_seq=self._journal.head.last_seq + 1, at_ns=self._at_ns, fence=self._fence,
-                                       kinds=self._kinds, pairs=tuple(self._pairs)))
-            self._pairs, self._kinds = [], 0
+                                       kinds=self._kinds, pairs=tuple(self._pairs), market=frozenset(self._market)))
+            self._pairs, self._market, self._kinds = [], [], 0
 
 
 def run_backtest(

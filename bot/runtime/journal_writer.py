@@ -19,7 +19,7 @@ from bot.engine.step import Step
 from bot.runtime.crash_points import CrashPoints
 from bot.runtime.params import RuntimeParams
 from bot.storage.journal import Journal
-from bot.storage.journal_codec import kinds_of
+from bot.storage.journal_codec import is_market_data, kinds_of
 from bot.storage.journal_rows import Batch, Pair
 
 T = TypeVar("T")
@@ -40,6 +40,7 @@ class JournalWriter:
         self._wait_s = params.commit_wait_ms_max / 1_000
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._pairs: list[Pair] = []
+        self._market: list[int] = []
         self._kinds = 0
         self._at_ns = 0
         self._oldest_ns = 0
@@ -58,6 +59,8 @@ class JournalWriter:
         """Take one pair; raises `Fatal` if far too much waits for a storage that fails."""
         if not self._pairs:
             self._oldest_ns = monotonic_ns
+        if is_market_data(event, step):
+            self._market.append(len(self._pairs))
         self._pairs.append((event_bytes, step_bytes))
         self._kinds |= kinds_of(event, step)
         self._at_ns = event.at_ns
@@ -128,8 +131,8 @@ class JournalWriter:
         if self._pairs:
             first = self.last_seq - len(self._pairs) + 1
             self._sealed.append(Batch(first_seq=first, at_ns=self._at_ns, fence=self._fence, kinds=self._kinds,
-                                      pairs=tuple(self._pairs)))
-            self._pairs, self._kinds = [], 0
+                                      pairs=tuple(self._pairs), market=frozenset(self._market)))
+            self._pairs, self._market, self._kinds = [], [], 0
         self._under_way += 1
         self._wanted = False
         future = asyncio.get_running_loop().run_in_executor(self._thread, self._write_sealed)

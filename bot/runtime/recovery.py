@@ -7,20 +7,16 @@ decided; the bot then starts REDUCE_ONLY until it is reconciled.
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
-from bot.domain.errors import BotError, Fatal
+from bot.domain.errors import BotError, ConfigRefused, Fatal
 from bot.domain.events import CalendarFired, MarketEvent, SessionStarted
 from bot.runtime.ports import EngineFactory, FoldingEngine, SteppingEngine
 from bot.storage.journal import Journal
+from bot.storage.journal_checks import chain_findings
 from bot.storage.journal_codec import decode_event, decode_step, encode_step
-from bot.storage.lease import take_epoch
+from bot.storage.lease import last_restore, newest_epoch, take_epoch
 from bot.storage.snapshot import Snapshot, SnapshotStore
-
-VERIFY_BYTES_MAX: Final = 1_000_000_000
-"""Up to this size the whole chain is checked at a start (about 3 s); beyond it, what is read."""
 
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,17 +57,23 @@ def recover(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore, 
         build: this program's hash.
         config_hash: the present configuration's hash.
         started_ns: stamp of the new epoch.
-        epoch_floor: the highest epoch a venue has seen.
+        epoch_floor: the highest epoch known to have run this account, from outside the journal.
     Raises:
-        Fatal: the chain is broken; names the row.
+        Fatal: the chain is broken behind the newest snapshot (without one: anywhere); names the row.
+        ConfigRefused: a newer version of this program has run the account.
     """
-    _check_chain(journal)
+    start, row_number, older = _newest_usable(factory, journal, snapshots)
+    _check_chain(journal, row_number)
+    older = older or _put_back(journal, epoch_floor)
     epoch = take_epoch(journal, started_ns, build, epoch_floor)
     head = journal.head
-    start = _newest_usable(factory, journal, snapshots)
     engine, from_seq = _begin(factory, start), (start.seq if start is not None else 0)
     reason, compared, differences = _changed(journal, start, build, config_hash), 0, 0
-    if not reason:
+    gone = journal.whole_from - 1
+    if from_seq < gone:
+        reason = f"market data up to event {gone} have been dropped and no snapshot reaches that far"
+        _fold_kept(engine, journal, from_seq)
+    elif not reason:
         different = _compare(engine, journal, from_seq)
         compared = head.last_seq - from_seq
         if different is not None:
@@ -83,7 +85,8 @@ def recover(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore, 
         _fold(engine, journal, from_seq, from_seq + 1)
     market_here, calendar_here = _at_the_end(journal)
     return Recovered(engine=engine, last_seq=head.last_seq, last_at_ns=head.at_ns, epoch=epoch,
-                     from_snapshot_seq=from_seq, compared=compared, differences=differences, reduce_only=reason,
+                     from_snapshot_seq=from_seq, compared=compared, differences=differences,
+                     reduce_only="; ".join(filter(None, (older, reason))),
                      market_here=market_here, calendar_here=calendar_here)
 
 
@@ -100,26 +103,50 @@ def _at_the_end(journal: Journal) -> tuple[int, bool]:
     return market, calendar
 
 
-def _check_chain(journal: Journal) -> None:
-    if journal.path.stat().st_size <= VERIFY_BYTES_MAX:
-        findings = journal.verify()
-        if findings:
-            raise Fatal(f"{journal.path}: row {findings[0].row_number}: {findings[0].what} "
-                        f"({len(findings)} findings); restore a backup")
+def _check_chain(journal: Journal, after_row: int) -> None:
+    """From the snapshot's row on; all that lies before is checked daily by a reader."""
+    findings = chain_findings(journal, after_row=after_row)
+    if after_row and not journal.row(after_row).is_sound():
+        raise Fatal(f"{journal.path}: row {after_row}: contents do not match their hash; restore a backup")
+    if findings:
+        raise Fatal(f"{journal.path}: row {findings[0].row_number}: {findings[0].what} "
+                    f"({len(findings)} findings); restore a backup")
 
 
-def _newest_usable(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore) -> Snapshot | None:
-    """The newest snapshot that lies on this journal's chain and that this program can read."""
+def _newest_usable(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore,
+                   ) -> tuple[Snapshot | None, int, str]:
+    """The newest snapshot on this journal's chain that this program can read, its row, and what the others say.
+
+    A snapshot is written after its row. One that is not on the chain, unless its row was dropped long ago, means that
+    the journal is not the one it was taken of.
+    """
+    older = ""
     for snapshot in snapshots.newest_first():
         row = journal.row_ending_at(snapshot.seq)
         if row is None or row.hash != snapshot.journal_hash:
+            if snapshot.seq >= journal.whole_from:
+                older = older or (f"a snapshot of event {snapshot.seq} is not of this journal, which ends at event "
+                                  f"{journal.head.last_seq}: an older journal was put back")
             continue
         try:
             factory.restore(snapshot.engine)
+        except ConfigRefused:
+            raise
         except (BotError, msgspec.MsgspecError):
             continue
-        return snapshot
-    return None
+        return snapshot, row.row_number, older
+    return None, 0, older
+
+
+def _put_back(journal: Journal, epoch_floor: int) -> str:
+    """Why this journal is older than what has run here; empty if it is not."""
+    restored, newest = last_restore(journal), newest_epoch(journal)
+    if restored is not None:
+        return f"restored from {restored.source}"
+    if journal.head.last_seq and newest < epoch_floor:
+        return (f"epoch {epoch_floor} has run this account, the journal ends with epoch {newest}: an older one was "
+                "put back")
+    return ""
 
 
 def _begin(factory: EngineFactory, start: Snapshot | None) -> SteppingEngine:
@@ -129,7 +156,7 @@ def _begin(factory: EngineFactory, start: Snapshot | None) -> SteppingEngine:
 def _changed(journal: Journal, start: Snapshot | None, build: str, config_hash: str) -> str:
     """Why the record is not this program's own, if so: its last session ran another build or configuration."""
     last = None if start is None else (start.build, start.config_hash)
-    for _, event_bytes, _ in journal.raw(1 if start is None else start.seq + 1):
+    for _, event_bytes, _ in journal.kept(1 if start is None else start.seq + 1):
         if b"SessionStarted" in event_bytes[:24]:
             event = decode_event(event_bytes)
             if isinstance(event, SessionStarted):
@@ -152,6 +179,16 @@ def _fold(engine: SteppingEngine, journal: Journal, from_seq: int, fold_from: in
     for seq, event_bytes, step_bytes in journal.raw(from_seq + 1):
         event = decode_event(event_bytes)
         if seq >= fold_from and isinstance(engine, FoldingEngine):
+            engine.fold_only(event, decode_step(step_bytes))
+        else:
+            engine.step(event)
+
+
+def _fold_kept(engine: SteppingEngine, journal: Journal, from_seq: int) -> None:
+    """Take over all that is kept; prices between are gone, and nothing is decided."""
+    for _, event_bytes, step_bytes in journal.kept(from_seq + 1):
+        event = decode_event(event_bytes)
+        if isinstance(engine, FoldingEngine):
             engine.fold_only(event, decode_step(step_bytes))
         else:
             engine.step(event)

@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 
 from bot.domain.commands import CancelOrder, SubmitOrder
+from bot.domain.errors import Unavailable
 from bot.domain.events import AnyEvent, Fill, ForcedFill, FundingPaid
 from bot.engine.step import Step
 from bot.runtime.ports import EngineFactory
 from bot.storage.journal import Journal
 from bot.storage.journal_codec import RunHash, decode_event, decode_step, encode_event, encode_step
+from bot.storage.snapshot import Snapshot, SnapshotStore
 
 _COMMANDS = msgspec.msgpack.Encoder()
 
@@ -38,6 +40,10 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     differences: int
     first_difference: Difference | None
     trace_hash: str
+    from_event: int = 1
+    """The first event that was stepped again."""
+    missing: str = ""
+    """What could not be replayed and why; empty if the whole record was."""
 
 
 class RunTrace:
@@ -69,13 +75,21 @@ class RunTrace:
 
 
 def replay_journal(path: Path, factory: EngineFactory) -> ReplayReport:
-    """Run a fresh engine over a recorded journal and compare every step; nothing is written or sent."""
-    engine = factory.create()
+    """Run an engine over a recorded journal and compare every step; nothing is written or sent.
+
+    Where market data have been dropped it begins with the oldest snapshot from which everything is there.
+
+    Raises:
+        Unavailable: there is no such snapshot.
+    """
     trace = RunHash()
     events = sessions = differences = 0
     first: Difference | None = None
     with Journal.open_readonly(path) as journal:
-        for seq, event_bytes, step_bytes in journal.raw():
+        start = _oldest_whole(journal)
+        engine = factory.create() if start is None else factory.restore(start.engine)
+        from_event = 1 if start is None else start.seq + 1
+        for seq, event_bytes, step_bytes in journal.raw(from_event):
             events += 1
             sessions += b"SessionStarted" in event_bytes[:24]
             answer = encode_step(engine.step(decode_event(event_bytes)))
@@ -85,8 +99,25 @@ def replay_journal(path: Path, factory: EngineFactory) -> ReplayReport:
                 if first is None:
                     first = Difference(place="step", number=seq, first=repr(decode_step(step_bytes)),
                                        second=repr(decode_step(answer)))
+    missing = "" if start is None else (f"events 1..{start.seq}: their market data were dropped after their time; "
+                                        f"replayed from the snapshot at event {start.seq}")
     return ReplayReport(events=events, sessions=sessions, differences=differences, first_difference=first,
-                        trace_hash=trace.hexdigest())
+                        trace_hash=trace.hexdigest(), from_event=from_event, missing=missing)
+
+
+def _oldest_whole(journal: Journal) -> Snapshot | None:
+    """None where nothing was dropped; else the oldest snapshot on the chain behind which everything is there."""
+    if journal.whole_from == 1:
+        return None
+    found = None
+    for snapshot in SnapshotStore(journal.path.parent / "snapshots").newest_first():
+        row = journal.row_ending_at(snapshot.seq)
+        if snapshot.seq + 1 >= journal.whole_from and row is not None and row.hash == snapshot.journal_hash:
+            found = snapshot
+    if found is None:
+        raise Unavailable(f"{journal.path}: market data of events 1..{journal.whole_from - 1} were dropped after their "
+                          "time and no snapshot beside it lies behind them; what was decided then is in `decisions`")
+    return found
 
 
 def diff_runs(a: RunTrace, b: RunTrace) -> tuple[int, Difference | None]:

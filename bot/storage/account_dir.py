@@ -53,6 +53,21 @@ class AccountDir:
         return self.folder / "snapshots"
 
     @property
+    def backups(self) -> Path:
+        """The folder of backups."""
+        return self.folder / "backups"
+
+    @property
+    def ballast(self) -> Path:
+        """The file that gives its space to protective writes when the disk is full."""
+        return self.folder / "BALLAST"
+
+    @property
+    def epoch(self) -> Path:
+        """The newest epoch, beside the journal."""
+        return self.folder / "EPOCH"
+
+    @property
     def log(self) -> Path:
         """The log file."""
         return self.folder / "evenkeel.log"

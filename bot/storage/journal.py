@@ -11,34 +11,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import quote
 
 import msgspec
 
-from bot.domain.errors import ConfigRefused, Fatal, Retryable
+from bot.domain.errors import BotError, ConfigRefused, Fatal, Retryable, Unavailable
 from bot.domain.events import AnyEvent
 from bot.engine.step import Step
-from bot.storage.durable_file import put_in_place
+from bot.storage.journal_checks import verify
 from bot.storage.journal_codec import decode_event, decode_step
-from bot.storage.journal_rows import APPLICATION_ID, SCHEMA_VERSION, Batch, Finding, Identity, Row, seal
+from bot.storage.journal_rows import SCHEMA_VERSION, Batch, Finding, Identity, Row, Segment, seal
+from bot.storage.journal_schema import connect, create_file, identity_of, migrate, schema_of
 
-_SCHEMA: Final = """
-CREATE TABLE identity (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), account TEXT NOT NULL, kind TEXT NOT NULL,
-    created_ns INTEGER NOT NULL, schema_version INTEGER NOT NULL) STRICT;
-CREATE TABLE batches (row_number INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL UNIQUE, last_seq INTEGER NOT NULL,
-    at_ns INTEGER NOT NULL, fence INTEGER NOT NULL, kinds INTEGER NOT NULL, previous_hash BLOB NOT NULL,
-    hash BLOB NOT NULL, blob BLOB NOT NULL) STRICT;
-CREATE INDEX batches_of_note ON batches (row_number, kinds) WHERE kinds != 0;
-CREATE TABLE epochs (epoch INTEGER PRIMARY KEY, started_ns INTEGER NOT NULL, build TEXT NOT NULL,
-    pid INTEGER NOT NULL) STRICT;
-"""
-_INSERT: Final = """INSERT INTO batches
-    (row_number, first_seq, last_seq, at_ns, fence, kinds, previous_hash, hash, blob) VALUES (?,?,?,?,?,?,?,?,?)"""
-_FROM_ROW: Final = """SELECT row_number, first_seq, last_seq, at_ns, fence, kinds, previous_hash, hash, blob
-    FROM batches WHERE row_number >= ? ORDER BY row_number LIMIT ?"""
-_ENDING_AT: Final = """SELECT row_number, first_seq, last_seq, at_ns, fence, kinds, previous_hash, hash, blob
-    FROM batches WHERE first_seq <= ? AND last_seq = ? ORDER BY first_seq DESC LIMIT 1"""
-_BUSY_TIMEOUT_S: Final = 5.0
+_COLUMNS: Final = "row_number, first_seq, last_seq, at_ns, fence, kinds, previous_hash, hash, blob"
+_MARKET: Final = ("market_hash, market", "NULL, NULL")
+"""What stands after `_COLUMNS` in a row: of our schema, and of schema 1."""
+_SEGMENTS: Final = """SELECT first_row, last_row, first_seq, last_seq, at_ns, previous_hash, hash, seal FROM segments
+    WHERE first_row > ? ORDER BY first_row LIMIT 256"""
+_INSERT: Final = f"INSERT INTO batches ({_COLUMNS}, market_hash, market) VALUES (?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - constants
 
 
 class Head(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,10 +42,16 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 class Journal:
     """An open journal. Made by `create`, `open` or `open_readonly`; used by one thread at a time."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, identity: Identity) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, identity: Identity,
+                 schema: int = SCHEMA_VERSION) -> None:
         self.path = path
         self.identity = identity
+        self.schema = schema
+        """Of the file; an older one is read as it is and migrated when it is opened to go on writing."""
         self._db = connection
+        columns = f"SELECT {_COLUMNS}, {_MARKET[schema < 2]} FROM batches"  # noqa: S608 - constants
+        self._from_row = f"{columns} WHERE row_number >= ? ORDER BY row_number LIMIT ?"
+        self._ending_at = f"{columns} WHERE first_seq <= ? AND last_seq = ? ORDER BY first_seq DESC LIMIT 1"
         self._head = self._read_head()
         self._attempted: Row | None = None
         """A row whose commit failed: it may or may not be on disk."""
@@ -70,18 +65,9 @@ class Journal:
         """
         if path.exists():
             raise ConfigRefused(f"{path}: a journal exists already; choose another account or continue this one")
-        # made beside its place and put there whole: a kill in between leaves no half journal to refuse
-        draft = path.with_name(f"{path.name}.new")
         try:
-            draft.unlink(missing_ok=True)
-            db = sqlite3.connect(draft, isolation_level=None)
-            db.executescript(f"PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};"
-                             f"PRAGMA synchronous=FULL; BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-            db.execute("INSERT INTO identity VALUES (1, ?, ?, ?, ?)",
-                       (identity.account, identity.kind, identity.created_ns, identity.schema_version))
-            db.close()
-            put_in_place(draft, path)
-            db = _connect(path, readonly=False)
+            create_file(path, identity)
+            db = connect(path, readonly=False)
         except (sqlite3.Error, OSError) as error:
             raise ConfigRefused(f"{path}: cannot create the journal ({error}); is the folder writable?") from None
         return cls(path, db, identity)
@@ -107,16 +93,20 @@ class Journal:
             raise ConfigRefused(f"{path}: no journal there; check the account's name, or start a run first")
         db: sqlite3.Connection | None = None
         try:
-            db = _connect(path, readonly=readonly)
-            identity = _identity(db, path)
+            db = connect(path, readonly=readonly)
+            schema = schema_of(db, path)
+            identity = identity_of(db, path)
             if account not in (None, identity.account) or kind not in (None, identity.kind):
                 raise ConfigRefused(f"{path}: belongs to {identity.kind}/{identity.account}, not to {kind}/{account}; "
                                     "never exchange journals between accounts")
-            return cls(path, db, identity)
+            if schema < SCHEMA_VERSION and not readonly:
+                migrate(db, schema)
+                schema = SCHEMA_VERSION
+            return cls(path, db, identity, schema)
         except sqlite3.Error as error:
             _close(db)
             raise Fatal(f"{path}: the journal cannot be read ({error}); restore a backup") from None
-        except ConfigRefused:
+        except BotError:
             _close(db)
             raise
 
@@ -186,16 +176,11 @@ class Journal:
     def rows(self, from_seq: int = 1) -> Iterator[Row]:
         """Rows in order, from the one that holds `from_seq` on."""
         first = self.select("SELECT max(row_number) FROM batches WHERE first_seq <= ?", (from_seq,))[0][0]
-        number = first if first is not None else 1
-        while True:
-            found = self._read_rows(number, 64)
-            yield from found
-            if not found:
-                return
-            number = found[-1].row_number + 1
+        yield from self.rows_after(first - 1 if first is not None else 0)
 
     def _read_rows(self, from_row: int, count: int = 1) -> list[Row]:
-        return [_row(found) for found in self.select(_FROM_ROW, (from_row, count), f" row {from_row} or one after it")]
+        found = self.select(self._from_row, (from_row, count), f" row {from_row} or one after it")
+        return [_row(values) for values in found]
 
     def select(self, query: str, values: tuple[object, ...] = (), where: str = "") -> list[tuple[Any, ...]]:
         """The answer to a query, whole.
@@ -217,44 +202,64 @@ class Journal:
 
     def row_ending_at(self, seq: int) -> Row | None:
         """The row whose last event is `seq`, if there is one."""
-        found = self.select(_ENDING_AT, (seq, seq))
+        found = self.select(self._ending_at, (seq, seq))
         return _row(found[0]) if found else None
 
+    def rows_after(self, row_number: int) -> Iterator[Row]:
+        """Rows in order, from the first after `row_number` on."""
+        while found := self._read_rows(row_number + 1, 64):
+            yield from found
+            row_number = found[-1].row_number
+
+    def segments(self) -> Iterator[Segment]:
+        """Dropped stretches of pure market data, in order."""
+        first = 0
+        while self.schema >= 2:
+            found = self.select(_SEGMENTS, (first,), " a record of dropped rows")
+            if not found:
+                return
+            for values in found:
+                yield Segment(**dict(zip(Segment.__struct_fields__, values, strict=True)))
+            first = found[-1][0]
+
+    @property
+    def whole_from(self) -> int:
+        """The first event from which on everything is there; 1: nothing has been dropped."""
+        return 1 if self.schema < 2 else int(self.select("SELECT seq FROM retention")[0][0]) + 1
+
     def raw(self, from_seq: int = 1) -> Iterator[tuple[int, bytes, bytes]]:
-        """(number, event bytes, step bytes) from `from_seq` on."""
+        """(number, event bytes, step bytes) from `from_seq` on.
+
+        Raises:
+            Unavailable: market data of that stretch have been dropped; names the events.
+        """
+        whole_from = self.whole_from
+        if from_seq < whole_from:
+            raise Unavailable(f"{self.path}: market data of the events up to {whole_from - 1} have been dropped after "
+                              f"their time; read on from event {whole_from}")
         for row in self.rows(from_seq):
             for offset, (event, step) in enumerate(row.pairs()):
                 if row.first_seq + offset >= from_seq:
                     yield row.first_seq + offset, event, step
 
+    def kept(self, from_seq: int = 1) -> Iterator[tuple[int, bytes, bytes]]:
+        """The same without plain market data, which may have been dropped."""
+        for row in self.rows(from_seq):
+            for seq, event, step in row.kept():
+                if seq >= from_seq:
+                    yield seq, event, step
+
     def export(self, from_seq: int = 1) -> Iterator[tuple[int, AnyEvent, Step]]:
         """(number, event, step) from `from_seq` on, decoded; raises `Fatal` naming the event that cannot be read."""
-        for seq, event, step in self.raw(from_seq):
-            try:
-                yield seq, decode_event(event), decode_step(step)
-            except msgspec.DecodeError as error:
-                raise Fatal(f"journal event {seq}: cannot be decoded ({error}); "
-                            "was it written by a newer version?") from None
+        yield from map(_decoded, self.raw(from_seq))
+
+    def export_kept(self, from_seq: int = 1) -> Iterator[tuple[int, AnyEvent, Step]]:
+        """The same without plain market data, which may have been dropped."""
+        yield from map(_decoded, self.kept(from_seq))
 
     def verify(self) -> list[Finding]:
-        """What is wrong with the chain, in order; empty means every byte is as it was written."""
-        findings: list[Finding] = []
-        number, seq, previous = 0, 0, self.identity.genesis()
-        try:
-            for row in self.rows():
-                number, seq = number + 1, seq + 1
-                if row.row_number != number:
-                    findings.append(Finding(row.row_number, f"rows {number}..{row.row_number - 1} are missing"))
-                if row.first_seq != seq:
-                    findings.append(Finding(row.row_number, f"begins with event {row.first_seq} instead of {seq}"))
-                if row.previous_hash != previous:
-                    findings.append(Finding(row.row_number, "does not follow the row before (hash)"))
-                if row.expected_hash() != row.hash:
-                    findings.append(Finding(row.row_number, "contents do not match their hash"))
-                number, seq, previous = row.row_number, row.last_seq, row.hash
-        except Fatal as error:
-            findings.append(Finding(number + 1, str(error)))
-        return findings
+        """What is wrong with the chain or the file, in order; empty means every byte is as it was written."""
+        return verify(self)
 
     def close(self) -> None:
         """Give the file back; committed rows stay."""
@@ -268,6 +273,14 @@ class Journal:
         self.close()
 
 
+def _decoded(numbered: tuple[int, bytes, bytes]) -> tuple[int, AnyEvent, Step]:
+    seq, event, step = numbered
+    try:
+        return seq, decode_event(event), decode_step(step)
+    except msgspec.DecodeError as error:
+        raise Fatal(f"journal event {seq}: cannot be decoded ({error}); was it written by a newer version?") from None
+
+
 def _row(values: tuple[Any, ...]) -> Row:
     return Row(**dict(zip(Row.__struct_fields__, values, strict=True)))
 
@@ -275,41 +288,3 @@ def _row(values: tuple[Any, ...]) -> Row:
 def _close(db: sqlite3.Connection | None) -> None:
     if db is not None:
         db.close()
-
-
-def _connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}"
-    if not readonly:
-        db = sqlite3.connect(f"{address}?mode=rwc", uri=True, isolation_level=None, check_same_thread=False,
-                             timeout=_BUSY_TIMEOUT_S)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=FULL")
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
-    db = sqlite3.connect(f"{address}?mode=ro", uri=True, isolation_level=None, check_same_thread=False,
-                         timeout=_BUSY_TIMEOUT_S)
-    try:
-        db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        db.close()
-        if path.with_name(path.name + "-wal").exists():
-            raise
-        # no writer and a folder we may not write: nothing can change under us, so no shared memory file is needed
-        db = sqlite3.connect(f"{address}?immutable=1", uri=True, isolation_level=None, check_same_thread=False)
-    return db
-
-
-def _identity(db: sqlite3.Connection, path: Path) -> Identity:
-    if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-        raise ConfigRefused(f"{path}: not a journal of this program; give the journal.db of an account")
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise ConfigRefused(f"{path}: written by a newer version (schema {version}, this program knows "
-                            f"{SCHEMA_VERSION}); install the newer program")
-    found = db.execute("SELECT account, kind, created_ns, schema_version FROM identity").fetchone()
-    if found is None:
-        raise Fatal(f"{path}: row 1 of `identity` is missing; restore a backup")
-    return Identity(account=found[0], kind=found[1], created_ns=found[2], schema_version=found[3])

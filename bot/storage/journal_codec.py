@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -16,14 +16,19 @@ from bot.domain.commands import SubmitOrder
 from bot.domain.events import (
     AccountReport,
     AnyEvent,
+    DeadlineReached,
     Fill,
     ForcedFill,
     FundingPaid,
+    FundingSettled,
     InstrumentsChanged,
+    MarketEvent,
     OrderClosed,
     OrderRejected,
     OrderReport,
+    ReferenceRate,
     SessionStarted,
+    TradingHalted,
 )
 from bot.engine.step import Step
 
@@ -44,6 +49,10 @@ _KIND_OF_EVENT: Final[dict[type, int]] = {
     OrderRejected: KIND_ORDER, OrderClosed: KIND_ORDER,
     SessionStarted: KIND_SESSION, InstrumentsChanged: KIND_SESSION,
 }
+
+_RULES: Final = frozenset({InstrumentsChanged, TradingHalted, FundingSettled, ReferenceRate})
+"""Market events that are few and explain what came after: always kept."""
+_MARKET_DATA: Final = (frozenset(get_args(MarketEvent)) | {DeadlineReached}) - _RULES
 
 
 def encode_event(event: AnyEvent) -> bytes:
@@ -82,6 +91,11 @@ def kinds_of(event: AnyEvent, step: Step) -> int:
                 kinds |= KIND_ORDER
                 break
     return kinds
+
+
+def is_market_data(event: AnyEvent, step: Step) -> bool:
+    """Whether this is plain market data that decided nothing: what a journal need not keep for ever."""
+    return type(event) in _MARKET_DATA and not step.decided
 
 
 class RunHash:

@@ -176,16 +176,15 @@ def _newest(journal: Journal, kind: int) -> Iterator[tuple[int, AnyEvent, Step]]
 
 
 def _newest_of_row(journal: Journal, number: int, kind: int) -> Iterator[tuple[int, AnyEvent, Step]]:
-    row = journal.row(number)
-    for offset, (event, step) in reversed(list(enumerate(row.pairs()))):
-        # the tag stands within the first bytes: plain market data with an empty step holds none of the kinds
+    for seq, event, step in reversed(journal.row(number).kept()):
+        # the tag stands within the first bytes: rows of schema 1 hold plain market data, of no kind asked for
         head = event[:16]
         if kind not in (KIND_DECISION, KIND_ORDER) and any(name in head for name in _PLAIN_MARKET):
             continue
         try:
-            yield row.first_seq + offset, decode_event(event), decode_step(step)
+            yield seq, decode_event(event), decode_step(step)
         except msgspec.DecodeError as error:
-            raise Fatal(f"journal row {number}: event {row.first_seq + offset} cannot be decoded ({error})") from None
+            raise Fatal(f"journal row {number}: event {seq} cannot be decoded ({error})") from None
 
 
 def _instruments(journal: Journal) -> dict[InstrumentId, Instrument]:

@@ -16,7 +16,7 @@ from bot.runtime.recovery import recover
 from bot.settings import Settings
 from bot.storage.journal import Journal
 from bot.storage.journal_codec import kinds_of
-from bot.storage.journal_rows import Batch, Identity, pack
+from bot.storage.journal_rows import Batch, Identity, seal
 from bot.storage.snapshot import Snapshot, SnapshotStore
 from tests.benchmarks.figures import table
 from tests.benchmarks.recorded import Recorded
@@ -75,7 +75,8 @@ def _append(journal: Journal, recorded: Recorded, first: int, size: int) -> None
 
 
 def _plain(recorded: Recorded, path: Path) -> float:
-    blobs = [pack((pair,)) for pair in recorded.pairs[:COMMITS]]
+    blobs = [seal(Batch(first_seq=1, at_ns=0, fence=1, kinds=0, pairs=(pair,)), 1, b"").blob
+             for pair in recorded.pairs[:COMMITS]]
     began = time.perf_counter()
     with path.open("wb", buffering=0) as file:
         for blob in blobs:
