@@ -20,6 +20,7 @@ import msgspec
 from bot.domain.errors import ConfigRefused
 from bot.engine.params import EngineParams
 from bot.runtime.params import RuntimeParams
+from bot.storage.params import StorageParams
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.params import MarginMode, SimulatedParams
 
@@ -72,6 +73,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     simulated: SimulatedParams = SimulatedParams()
     embedded: EmbeddedParams = EmbeddedParams()
     runtime: RuntimeParams = RuntimeParams()
+    storage: StorageParams = StorageParams()
 
     def __post_init__(self) -> None:
         """Refuse what one layer allows and another cannot guard."""

@@ -8,14 +8,18 @@ import os
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 
 import msgspec
+import structlog
 
+from bot.app.books_age import books_doubt
 from bot.app.engines import Engines, build_id, decision_hash, session_started
 from bot.app.outcomes import report_of
 from bot.app.resumption import resumed_schedule
 from bot.app.worlds import DEMO_START_NS, World, capital_of, demo_world, deposit, history_world
 from bot.control.server import ControlServer
+from bot.domain.commands import Alert
 from bot.domain.errors import Fatal
 from bot.engine.engine import Engine
 from bot.engine.view import EngineView
@@ -23,6 +27,7 @@ from bot.options import RunOptions
 from bot.research.run_recorder import RunRecorder
 from bot.runtime.clock import Stopwatch, SystemClock
 from bot.runtime.crash_points import CrashPoints, crash_points_from
+from bot.runtime.housekeeping import Housekeeper
 from bot.runtime.live import Daemon, Helpers
 from bot.runtime.live_run import LiveRun, Session
 from bot.runtime.ports import RunObserver
@@ -32,12 +37,16 @@ from bot.storage.account_dir import AccountDir
 from bot.storage.journal import Journal
 from bot.storage.journal_rows import Identity
 from bot.storage.kill_latch import KillLatch
+from bot.storage.lease import EpochWitness
+from bot.storage.restore import finish_restore
 from bot.storage.snapshot import SnapshotStore
 from bot.telemetry.alerts import AlertRunner
 from bot.telemetry.log import configure_logging
+from bot.telemetry.names import LogEvent
 from bot.venues.simulated.books_file import BooksFile
 
 SHOW_EVERY_S = 0.5
+BOOKS_EVERY_S = 1.0
 
 
 def run_daemon(settings: Settings, options: RunOptions) -> int:
@@ -72,23 +81,30 @@ class _Run:
         self.watch = Stopwatch()
         self.engines = Engines(settings.engine)
         self.recorder = RunRecorder()
+        self.snapshots = SnapshotStore(place.snapshots, days=settings.storage.market_rows_kept_days)
         self.funded = False
         """The exchange's books hold the account, even if a first start died before it had a record of its own."""
 
     def go(self) -> int:
         """Open, run, close, report."""
+        if finish_restore(self.place):
+            structlog.get_logger().warning(LogEvent.RESTORE_FINISHED, folder=str(self.place.folder))
         journal = _open_journal(self.place, self.clock)
+        witness = EpochWitness(self.place.epoch)
         try:
             recovered = recover(
-                self.engines, journal, SnapshotStore(self.place.snapshots), build=build_id(),
+                self.engines, journal, self.snapshots, build=build_id(), epoch_floor=witness.read(),
                 config_hash=decision_hash(self.settings), started_ns=self.clock.now_ns(),
             )
+            witness.write(recovered.epoch)
             engine = recovered.engine
             if not isinstance(engine, Engine):
                 raise Fatal("recovery made another kind of engine")
             world = self._world(recovered)
             daemon = self._daemon(engine, world, journal, recovered)
-            ended = asyncio.run(daemon.run(helpers=self._helpers()))
+            keeper = Housekeeper(self.place, self.settings.storage, daily=not self.ends)
+            daemon.storage_view = partial(keeper.view, daemon.writer)
+            ended = asyncio.run(daemon.run(helpers=self._helpers(keeper, world)))
         finally:
             journal.close()
         return self._finish(engine, world, ended)
@@ -125,11 +141,12 @@ class _Run:
         if not self.funded:
             deposit(world, settings, capital_of(settings, self.options.capital_usd))
             world.exchange.commit()
+        doubts = tuple(filter(None, (recovered.reduce_only, books_doubt(place, engine, world.exchange))))
         schedule, answers = resumed_schedule(world, recovered)
         schedule.inject(session_started(
             settings, world, at_ns=schedule.now_ns, epoch=recovered.epoch, account=place.account, kind=place.kind,
             resumed=recovered.resumed, latch=latch.found(),
-            doubts=(recovered.reduce_only,) if recovered.reduce_only else (),
+            doubts=doubts,
         ))
         for answer in answers:
             schedule.inject(answer)
@@ -141,12 +158,12 @@ class _Run:
         # only a run that ends reports; one that goes on for years must not remember every payment of them
         observer: RunObserver | None = self.recorder if self.ends else None
         return Daemon(
-            engine, schedule, journal, SnapshotStore(place.snapshots), latch, session, runtime, clock=self.clock,
+            engine, schedule, journal, self.snapshots, latch, session, runtime, clock=self.clock,
             alerts=AlertRunner(settings.account.alert_command), observer=observer, crash=_crash_points(),
             paced_from_ns=max(world.start_ns, schedule.now_ns),  # an account that goes on waits for nothing behind it
         )
 
-    def _helpers(self) -> Helpers:
+    def _helpers(self, keeper: Housekeeper, world: World) -> Helpers:
         place, runtime, screen = self.place, self.settings.runtime, self.options.screen
 
         async def control(daemon: Daemon) -> None:
@@ -157,7 +174,15 @@ class _Run:
                 screen.show(daemon.view())
                 await asyncio.sleep(SHOW_EVERY_S)
 
-        return ("control", control), ("screen", show)
+        async def books(daemon: Daemon) -> None:
+            failure = ""
+            while True:
+                await asyncio.sleep(BOOKS_EVERY_S)
+                if world.exchange.books_failure and not failure:
+                    daemon.alert(Alert(name="books_failed", text=world.exchange.books_failure, page=True))
+                failure = world.exchange.books_failure
+
+        return ("control", control), ("screen", show), ("housekeeping", keeper.run), ("books", books)
 
     def _finish(self, engine: Engine, world: World, ended: LiveRun) -> int:
         screen = self.options.screen

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from bot.cli import calc, configuration, control, doctor, look, research, run, version
+from bot.cli import calc, configuration, control, db, doctor, look, research, run, version
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -32,6 +32,7 @@ for panel, verbs in PANELS.items():
     for verb in verbs:
         app.command(rich_help_panel=panel)(verb)
 app.add_typer(calc.app, name="calc", rich_help_panel="Research")
+app.add_typer(db.app, name="db", rich_help_panel="This installation")
 app.add_typer(configuration.app, name="config", rich_help_panel="This installation")
 
 
@@ -55,5 +56,5 @@ def run_verb(arguments: list[str]) -> int:
 
 def _known_words(arguments: list[str]) -> str:
     """The verb, for the hint at its help; empty if it is none of ours."""
-    known = {verb.__name__ for verbs in PANELS.values() for verb in verbs} | {"calc", "config"}
+    known = {verb.__name__ for verbs in PANELS.values() for verb in verbs} | {"calc", "config", "db"}
     return f"{arguments[0]} " if arguments and arguments[0] in known else ""

@@ -18,6 +18,7 @@ UNITS = {
     "h": "hours", "days": "days", "bps": "basis points", "pct": "per cent", "usd": "USD", "base": "base coin",
     "lots": "lots",
     "ticks": "ticks", "annual": "fraction per year", "share": "fraction", "shares": "fractions", "bytes": "bytes",
+    "mib": "MiB",
     "events": "events", "x": "multiple", "multiple": "multiple", "sd": "standard deviations",
 }
 

@@ -47,6 +47,7 @@ from bot.domain.process_events import (
     ClockJumped,
     Control,
     DeadlineReached,
+    DiskLow,
     OperatorAction,
     SessionStarted,
     StorageFailed,
@@ -61,12 +62,13 @@ AccountEvent = (
     | CashMoved | TransferEnded | OrderReport | AccountReport | ReadFailed | VenueConnection
 )
 ProcessEvent = (
-    SessionStarted | Control | DeadlineReached | CalendarFired | StorageFailed | StorageRestored | ClockJumped
+    SessionStarted | Control | DeadlineReached | CalendarFired | StorageFailed | StorageRestored | DiskLow
+    | ClockJumped
 )
 AnyEvent = MarketEvent | AccountEvent | ProcessEvent
 
 EVENT_RANK: dict[type[Event], int] = {
-    SessionStarted: 0, Control: 0, StorageFailed: 0, StorageRestored: 0, ClockJumped: 0,
+    SessionStarted: 0, Control: 0, StorageFailed: 0, StorageRestored: 0, DiskLow: 0, ClockJumped: 0,
     InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1,
     Marks: 2,
     BarsClosed: 3, Quotes: 3, Prints: 3,
@@ -92,6 +94,7 @@ __all__ = [
     "ClockJumped",
     "Control",
     "DeadlineReached",
+    "DiskLow",
     "ErrorClass",
     "Event",
     "Fill",

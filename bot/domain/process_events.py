@@ -70,6 +70,13 @@ class StorageRestored(Event, frozen=True):
     """Commits work again."""
 
 
+class DiskLow(Event, frozen=True):
+    """The disk has too little space for new positions, or enough again."""
+
+    blocked: bool
+    why: str
+
+
 class ClockJumped(Event, frozen=True):
     """Wall or monotonic time jumped: all data are stale, reconcile before any order."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.domain.events import ClockJumped, Control, OperatorAction, SessionStarted, StorageFailed
+from bot.domain.events import ClockJumped, Control, DiskLow, OperatorAction, SessionStarted, StorageFailed
 from bot.domain.values import NS_PER_S, Nanos
 from bot.engine import account_desk, lifecycle_desk, orders_desk, pairs_desk
 from bot.engine.turn import Turn
@@ -26,6 +26,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
     turn.state.ticks_until_ns = Nanos(0)  # the market begins anew: what was asked of the last one is forgotten
     turn.state.modes.lift("stopping")
     turn.state.modes.lift("storage")
+    turn.state.modes.lift("disk_low")
     # a latch that we do not know of was set while nobody ran, or the process died before the kill was committed
     kill_missed = bool(event.latch) and "kill" not in turn.state.modes.halted
     if event.latch and not (kill_missed and session.trading):
@@ -195,6 +196,20 @@ def on_storage_restored(turn: Turn) -> None:
     for venue in turn.state.venues.values():
         account_desk.distrust(turn, venue, "storage restored")
         turn.read_account(venue)
+
+
+def on_disk_low(turn: Turn, event: DiskLow) -> None:
+    """Too little space: nothing new is opened until there is enough again; all that reduces goes on."""
+    modes = turn.state.modes
+    if event.blocked:
+        if modes.reduce(turn.reason("disk_low", event.why[:200], "space on the disk")):
+            turn.alert("disk_low", f"{event.why[:200]}; nothing new is opened", page=True)
+        orders_desk.cancel_all(turn, opening_only=True)
+    else:
+        modes.lift("disk_low")
+    turn.note("mode_changed", mode=modes.mode().value, reason="disk_low", blocked=str(event.blocked))
+    for pair in turn.state.pairs.values():
+        turn.look(pair.pair_id)
 
 
 def on_clock_jumped(turn: Turn, event: ClockJumped) -> None:

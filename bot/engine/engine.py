@@ -75,6 +75,7 @@ class Engine:
             ev.SessionStarted: self._on_session, ev.Control: control_desk.on_control,
             ev.StorageFailed: control_desk.on_storage_failed,
             ev.StorageRestored: lambda turn, e: control_desk.on_storage_restored(turn),
+            ev.DiskLow: control_desk.on_disk_low,
             ev.ClockJumped: control_desk.on_clock_jumped,
             ev.DeadlineReached: lambda turn, e: None,
             ev.CalendarFired: self._on_calendar,

@@ -115,6 +115,25 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     page: bool
 
 
+class StorageView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the records are kept; the shell adds it, the engine knows nothing of disks."""
+
+    disk: str
+    """good, low, full or unknown."""
+    free_mib: float | None
+    ballast: bool
+    failure: str
+    """Why the last commit failed; empty while storage works."""
+    journal_mib: float | None
+    last_backup: str
+    """The newest backup's file name; empty if there is none."""
+    last_backup_ns: int | None
+    """Wall time."""
+    chain_verified_ns: int | None
+    """Wall time of the last whole check of this session that found nothing."""
+    chain_findings: int
+
+
 class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     """The whole picture."""
 
@@ -145,3 +164,5 @@ class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     idle_reasons: tuple[tuple[str, int], ...]
     last_decision_ns: Nanos | None
     last_notes: tuple[str, ...]
+    storage: StorageView | None = None
+    """None where nothing is kept (a backtest)."""

@@ -20,6 +20,7 @@ from bot.runtime.crash_points import CrashPoints
 from bot.runtime.params import RuntimeParams
 from bot.storage.journal import Journal
 from bot.storage.journal_codec import is_market_data, kinds_of
+from bot.storage.journal_retention import drop_market_data
 from bot.storage.journal_rows import Batch, Pair
 
 T = TypeVar("T")
@@ -114,6 +115,10 @@ class JournalWriter:
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do slow file work in the writer's thread, after the commits before it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def drop_market_data(self, before_seq: int) -> bool:
+        """Drop a few rows' old market data between two commits; whether more remain. Raises `Retryable`."""
+        return await self.in_thread(lambda: drop_market_data(self._journal, before_seq))
 
     @property
     def head_hash(self) -> bytes:

@@ -18,7 +18,7 @@ from bot.domain.commands import Alert
 from bot.domain.errors import Retryable
 from bot.domain.events import EVENT_RANK, AnyEvent, Control, Fill, OperatorAction, StorageFailed, StorageRestored
 from bot.domain.values import Nanos
-from bot.engine.view import EngineView
+from bot.engine.view import EngineView, StorageView
 from bot.runtime.clock import Pacer, SystemClock
 from bot.runtime.crash_points import CrashPoints
 from bot.runtime.inbox import Inbox
@@ -76,6 +76,8 @@ class Daemon:
         self._trace = RunHash()
         self._log = structlog.get_logger()
         self.events = 0
+        self.storage_view: Callable[[], StorageView] | None = None
+        """How the records are kept, told by whoever keeps them."""
         self._storage_failed = False
         self._stop_until_ns: int | None = None
         self._stop_look_ns = 0
@@ -110,7 +112,27 @@ class Daemon:
 
     def view(self) -> EngineView:
         """The engine as it stands between two steps."""
-        return self._engine.view()
+        view = self._engine.view()
+        return view if self.storage_view is None else msgspec.structs.replace(view, storage=self.storage_view())
+
+    @property
+    def now_ns(self) -> Nanos:
+        """The schedule's present instant."""
+        return self._schedule.now_ns
+
+    @property
+    def snapshot_seq(self) -> int | None:
+        """The event after which the last snapshot of this run was taken."""
+        return self._snapshot_seq
+
+    def request_snapshot(self) -> None:
+        """Take one after the next event."""
+        self._snapshot_after = 0
+
+    def tell_engine(self, event: AnyEvent) -> None:
+        """Something of our own process that the engine must know, at the present instant."""
+        self._schedule.inject(event)
+        self.inbox.interrupt()
 
     def alert(self, alert: Alert) -> None:
         """Tell the operator, from the shell."""

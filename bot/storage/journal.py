@@ -20,7 +20,7 @@ from bot.engine.step import Step
 from bot.storage.journal_checks import verify
 from bot.storage.journal_codec import decode_event, decode_step
 from bot.storage.journal_rows import SCHEMA_VERSION, Batch, Finding, Identity, Row, Segment, seal
-from bot.storage.journal_schema import connect, create_file, identity_of, migrate, schema_of
+from bot.storage.journal_schema import connect, copy_aside, create_file, identity_of, migrate, schema_of
 
 _COLUMNS: Final = "row_number, first_seq, last_seq, at_ns, fence, kinds, previous_hash, hash, blob"
 _MARKET: Final = ("market_hash, market", "NULL, NULL")
@@ -100,6 +100,7 @@ class Journal:
                 raise ConfigRefused(f"{path}: belongs to {identity.kind}/{identity.account}, not to {kind}/{account}; "
                                     "never exchange journals between accounts")
             if schema < SCHEMA_VERSION and not readonly:
+                copy_aside(db, path, schema)
                 migrate(db, schema)
                 schema = SCHEMA_VERSION
             return cls(path, db, identity, schema)
@@ -121,6 +122,11 @@ class Journal:
     def head(self) -> Head:
         """Where the chain ends, as this object knows it."""
         return self._head
+
+    def as_of_now(self) -> Self:
+        """The same object, knowing where the chain ends as its connection sees it now (a reader beside a writer)."""
+        self._head = self._read_head()
+        return self
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -108,6 +108,33 @@ def identity_of(db: sqlite3.Connection, path: Path) -> Identity:
     return Identity(account=found[0], kind=found[1], created_ns=found[2], schema_version=found[3])
 
 
+def copy_aside(db: sqlite3.Connection, path: Path, version: int) -> Path:
+    """Keep a whole copy beside the journal before it is migrated; the copy's path.
+
+    Raises:
+        ConfigRefused: it cannot be kept, so nothing is migrated.
+    """
+    to = path.with_name(f"{path.name}.schema-{version}")
+    draft = to.with_name(f".{to.name}.new")
+    try:
+        draft.unlink(missing_ok=True)
+        target = sqlite3.connect(draft, isolation_level=None)
+        try:
+            db.backup(target)
+            target.execute("PRAGMA journal_mode=DELETE")
+            counts = [each.execute("SELECT count(*), max(last_seq) FROM batches").fetchone() for each in (db, target)]
+        finally:
+            target.close()
+        if counts[0] != counts[1]:
+            raise OSError(0, "the copy is not whole")
+        put_in_place(draft, to)
+    except (OSError, sqlite3.OperationalError) as error:
+        draft.unlink(missing_ok=True)
+        raise ConfigRefused(f"{path}: no copy could be kept before bringing it to schema {SCHEMA_VERSION} ({error}); "
+                            "make room and start again") from None
+    return to
+
+
 def migrate(db: sqlite3.Connection, version: int, *, before_each: Callable[[str], None] | None = None) -> None:
     """Bring an open file to our schema in one transaction. Raises `sqlite3.Error`, the file then as it was.
 

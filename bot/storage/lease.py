@@ -27,7 +27,8 @@ def take_epoch(journal: Journal, started_ns: int, build: str, floor: int = 0) ->
         try:
             seen = db.execute("SELECT coalesce(max(epoch), 0) FROM epochs").fetchone()[0]
             last = db.execute("SELECT fence FROM batches ORDER BY row_number DESC LIMIT 1").fetchone()
-            epoch = max(int(seen), int(last[0]) if last else 0, floor) + 1
+            restored = db.execute("SELECT coalesce(max(epoch), 0) FROM restores").fetchone()[0]
+            epoch = max(int(seen), int(last[0]) if last else 0, int(restored), floor) + 1
             db.execute("INSERT INTO epochs VALUES (?, ?, ?, ?)", (epoch, started_ns, build, os.getpid()))
             db.execute("COMMIT")
         finally:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from bot.domain.errors import ConfigRefused, Fatal
+from bot.domain.errors import ConfigRefused, Fatal, Retryable
 from bot.domain.values import Venue
 from bot.venues.simulated.account import LogEntry, VenueOrder
 from bot.venues.simulated.saved import ENTRY, ORDER, SAVED_VERSION, STATE, HistoryRow, SavedExchange
@@ -24,6 +25,11 @@ _APPEND: Final = {
 _READ_LOG: Final = (
     "SELECT place, body FROM trades WHERE venue = :venue UNION ALL SELECT place, body FROM funding WHERE venue = :venue"
     " UNION ALL SELECT place, body FROM cash WHERE venue = :venue ORDER BY place")
+_DISK_TROUBLE: Final = frozenset({
+    sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
+})
+"""Failures that leave the file as it was; any other means that it is damaged."""
 _APPLICATION_ID: Final = 0x65766B76
 """Marks the file as ours."""
 _SCHEMA: Final = (
@@ -39,7 +45,7 @@ class BooksFile:
 
     Raises:
         ConfigRefused: the folder is missing or read-only, or the file belongs to something else.
-        Fatal: the file is damaged, or a write fails.
+        Fatal: the file is damaged, or a write fails for another reason than the disk.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,7 +77,12 @@ class BooksFile:
             raise self._damaged(str(error)) from error
 
     def write(self, state: bytes, rows: Iterable[HistoryRow]) -> None:
-        """Append the rows and replace the present, synced, all or nothing."""
+        """Append the rows and replace the present, synced, all or nothing.
+
+        Raises:
+            Retryable: the disk did not take it (full, read-only, an I/O error); nothing may be assumed written.
+            Fatal: the file is damaged.
+        """
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for row in rows:
@@ -79,9 +90,10 @@ class BooksFile:
             self._db.execute("INSERT OR REPLACE INTO state VALUES (1, ?, ?)", (state, _digest(state)))
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise Fatal(f"{self.path}: the exchange's books could not be written ({error})") from error
+            with suppress(sqlite3.Error):
+                self._db.rollback()
+            kind = Retryable if error.sqlite_errorcode & 0xFF in _DISK_TROUBLE else Fatal
+            raise kind(f"{self.path}: the exchange's books could not be written ({error})") from error
 
     def read(self) -> SavedExchange:
         """The present as last committed.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from bot.domain.commands import Alert, AnyCommand, CancelOrder, QueryOrder, ReadAccount, ShowTicks, SubmitOrder
-from bot.domain.errors import ConfigRefused
+from bot.domain.errors import ConfigRefused, Retryable
 from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnection
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
@@ -55,6 +55,8 @@ class SimulatedExchange:
         self._observer = Observer(self._desks, self._desk)
         self._keeper = None if books is None else Bookkeeper(books)
         self._committed_changes = -1
+        self.books_failure = ""
+        """Why the last commit did not reach the disk; empty if it did."""
         for instrument in instruments:
             self._desk(instrument.venue).list_instrument(instrument)
         for strike in self._faults.plan.strikes:
@@ -103,7 +105,7 @@ class SimulatedExchange:
 
         Raises:
             IndexError: nothing is due (`next_due` is None).
-            Fatal: the books could not be written; nothing has been taken out then.
+            Fatal: the books are damaged; nothing has been taken out then.
         """
         at_ns, _, venue, _, what = self._pending.entries[0]
         if isinstance(what, Delivery) and self._keeper is not None and self._pending.changes != self._committed_changes:
@@ -209,12 +211,21 @@ class SimulatedExchange:
     def commit(self) -> None:
         """Write what changed since the last commit in one synced transaction; without books nothing happens.
 
+        A venue does not stand still because our disk is full: it goes on in memory, says so in `books_failure`, and
+        catches up with the first commit that succeeds. A crash before that takes it back to what was last written.
+
         Raises:
-            Fatal: the file could not be written.
+            Fatal: the file is damaged.
         """
-        if self._keeper is not None:
+        if self._keeper is None:
+            return
+        try:
             self._keeper.commit(self.saved(), [desk.account for desk in self._desks.values()])
-            self._committed_changes = self._pending.changes
+        except Retryable as error:
+            self.books_failure = str(error)
+            return
+        self.books_failure = ""
+        self._committed_changes = self._pending.changes
 
     def saved(self) -> SavedExchange:
         """The present as values that encode; two exchanges in the same state give the same bytes."""

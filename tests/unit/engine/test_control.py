@@ -9,6 +9,7 @@ from bot.domain.errors import Fatal
 from bot.domain.events import (
     ClockJumped,
     DeadlineReached,
+    DiskLow,
     Event,
     OperatorAction,
     StorageFailed,
@@ -203,6 +204,22 @@ def test_while_storage_fails_only_reducing_orders_leave() -> None:
     assert len(drive.orders) == sent
     drive.run(3.0)
     assert drive.engine.state.modes.venue_reasons(ALPHA) == ()
+
+
+def test_F66_a_disk_without_space_blocks_opens_and_lifts_itself() -> None:
+    """REDUCE_ONLY while space is short, paged once; an operator's own pause is not lifted with it."""
+    drive = opening()
+    drive.hand_in(DiskLow(drive.now, blocked=True, why="100 MiB free"))
+    drive.run(1.5)
+    assert mode(drive) is Mode.REDUCE_ONLY
+    assert drive.alerts.count("disk_low") == 1
+    drive.control(OperatorAction.PAUSE)
+    drive.hand_in(DiskLow(drive.now, blocked=False, why="enough"))
+    drive.run(1e-6)
+    assert [reason.name for reason in drive.engine.state.modes.reasons()] == ["operator"]
+    drive.control(OperatorAction.RESUME)
+    drive.run(1e-6)
+    assert mode(drive) is Mode.RUN
 
 
 def test_a_clock_jump_makes_every_venue_prove_itself_again() -> None:

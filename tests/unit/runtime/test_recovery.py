@@ -12,6 +12,7 @@ from bot.domain.errors import Fatal
 from bot.runtime.backtest import run_backtest
 from bot.runtime.recovery import Recovered, recover
 from bot.storage.journal import Journal
+from bot.storage.journal_retention import drop_market_data
 from bot.storage.journal_rows import Identity
 from bot.storage.snapshot import Snapshot, SnapshotStore
 from tests.runtime_fakes import START_NS, FakeEngine, FakeFactory, make_schedule, minute_marks
@@ -26,6 +27,7 @@ from bot.runtime.live import Daemon
 from bot.runtime.live_run import Session
 from bot.runtime.params import RuntimeParams
 from bot.storage.journal import Journal
+from bot.storage.journal_retention import drop_market_data
 from bot.storage.journal_rows import Identity
 from bot.storage.kill_latch import KillLatch
 from bot.storage.snapshot import SnapshotStore
@@ -121,6 +123,73 @@ def test_F69_a_broken_chain_stops_the_start(tmp_path: Path) -> None:
         journal.connection.execute("UPDATE batches SET at_ns = at_ns + 1")
     with pytest.raises(Fatal, match="row 1: contents do not match"):
         recovered(tmp_path)
+
+
+def test_a_start_checks_the_chain_from_the_newest_snapshot_on(tmp_path: Path) -> None:
+    """Damage before it waits for the daily check; damage behind it stops the start."""
+    engine = recorded(tmp_path, snapshot_at=1)
+    with Journal.open(tmp_path / "journal.db") as journal:
+        run_backtest(engine, make_schedule(minute_marks(5, START_NS + 10**15), start_ns=START_NS + 10**15),
+                     journal=journal)
+        assert journal.head.row_number == 2
+        journal.connection.execute("UPDATE batches SET kinds = 63 WHERE row_number = 1")
+    with pytest.raises(Fatal, match="row 1: contents do not match"):
+        recovered(tmp_path)  # the snapshot's own row is read and must be sound
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.connection.execute("UPDATE batches SET at_ns = at_ns + 1 WHERE row_number = 2")
+    with pytest.raises(Fatal, match="row [12]: contents do not match"):
+        recovered(tmp_path)
+
+
+def test_what_lies_before_the_snapshot_is_not_read_at_a_start(tmp_path: Path) -> None:
+    """A year of rows costs a start nothing."""
+    engine = FakeEngine()
+    with Journal.create(tmp_path / "journal.db", IDENTITY) as journal:
+        run_backtest(engine, make_schedule(minute_marks(10)), journal=journal)
+        run_backtest(engine, make_schedule(minute_marks(10, START_NS + 10**15), start_ns=START_NS + 10**15),
+                     journal=journal)
+        head = journal.head
+        SnapshotStore(tmp_path / "snapshots").write(Snapshot(
+            seq=head.last_seq, at_ns=head.at_ns, journal_hash=head.hash, build="b", config_hash="c",
+            engine=engine.snapshot()))
+        journal.connection.execute("UPDATE batches SET blob = zeroblob(9) WHERE row_number = 1")
+        assert journal.verify()[0].row_number == 1
+    found = recovered(tmp_path)
+    assert (found.engine.snapshot(), found.reduce_only) == (engine.snapshot(), "")
+
+
+def test_F72_an_older_journal_is_noticed_by_its_epoch(tmp_path: Path) -> None:
+    """A copy from before the last session was put back: REDUCE_ONLY, and no epoch is used twice."""
+    recorded(tmp_path)
+    with Journal.open(tmp_path / "journal.db") as journal:
+        found = recover(FakeFactory(), journal, SnapshotStore(tmp_path / "snapshots"), build="b", config_hash="c",
+                        started_ns=START_NS, epoch_floor=7)
+    assert "an older one was put back" in found.reduce_only
+    assert found.epoch == 8
+
+
+def test_F72_an_older_journal_is_noticed_by_a_newer_snapshot(tmp_path: Path) -> None:
+    """The snapshot says how far the account had come."""
+    recorded(tmp_path)
+    SnapshotStore(tmp_path / "snapshots").write(Snapshot(
+        seq=10**6, at_ns=0, journal_hash=b"x" * 32, build="b", config_hash="c", engine=b"other"))
+    found = recovered(tmp_path)
+    assert "a snapshot of event 1000000 is not of this journal" in found.reduce_only
+
+
+def test_with_market_data_dropped_and_no_snapshot_the_rest_is_folded(tmp_path: Path) -> None:
+    """Orders and fills are there, prices are not: nothing is decided, REDUCE_ONLY."""
+    engine = recorded(tmp_path)
+    with Journal.open(tmp_path / "journal.db") as journal:
+        run_backtest(engine, make_schedule(minute_marks(5, START_NS + 10**15), start_ns=START_NS + 10**15),
+                     journal=journal)
+        drop_market_data(journal, journal.head.last_seq)
+        assert journal.whole_from > 1
+    found = recovered(tmp_path)
+    assert "no snapshot reaches that far" in found.reduce_only
+    assert isinstance(found.engine, FakeEngine)
+    assert found.engine.seen == []
+    assert found.engine.state.orders == engine.state.orders
 
 
 def test_a_fresh_account_starts_empty(tmp_path: Path) -> None:

@@ -155,6 +155,27 @@ def test_failed_write_is_fatal_and_keeps_the_answer(tmp_path: Path) -> None:
     assert {OrderAccepted, Fill, OrderClosed} == {type(answer) for answer in world.run()}
 
 
+def test_F66_a_venue_goes_on_while_our_disk_is_full(tmp_path: Path) -> None:
+    """It answers from memory, says what failed, and the first commit that succeeds catches up."""
+    path = tmp_path / "venue.db"
+    world = World(books=path).rich().market()
+    world.exchange.commit()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert world.file is not None
+    world.file._db.execute("PRAGMA busy_timeout = 1")
+    world.order(PERP, BUY, 100, 1_001)
+    assert Fill in {type(answer) for answer in world.run()}
+    assert "could not be written" in world.exchange.books_failure
+    holder.execute("ROLLBACK")
+    holder.close()
+    world.exchange.commit()
+    assert world.exchange.books_failure == ""
+    held = world.exchange.saved()
+    world.reopen()
+    assert ENCODE.encode(world.exchange.saved()) == ENCODE.encode(held)
+
+
 def test_newer_books_are_refused(tmp_path: Path) -> None:
     """A state of another version is not guessed at."""
     path = tmp_path / "venue.db"
