@@ -10,11 +10,16 @@ Source: quant reference section 10.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import msgspec
 
 from bot.domain.errors import ConfigRefused
 from bot.domain.values import InstrumentId
+
+
+ROUNDING: Final = 1e-9
+"""A beta this share beyond its band stands on the edge that the last order went to."""
 
 
 class HedgeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -197,7 +202,7 @@ def plan_hedge(
         return _result(held, "no_instrument", before, before, params.band)
     band = max(params.band, _cost_band(chosen, chosen.beta, params))
     gap = params.target_beta - before
-    if abs(gap) <= band and in_use in (None, chosen.instrument):
+    if abs(gap) <= band * (1.0 + ROUNDING) and in_use in (None, chosen.instrument):
         return _result(held, "in_band", before, before, band)
     start_usd = held.notional_usd if chosen.instrument == in_use else 0.0
     return _sized(exposure_usd, equity_usd, before, start_usd, chosen, chosen.beta, band, params)

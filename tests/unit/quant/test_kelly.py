@@ -85,9 +85,9 @@ def test_half_kelly_halves_with_one_chance_in_eight() -> None:
 def test_the_chance_of_falling_agrees_with_simulated_wealth() -> None:
     """Half Kelly on a diffusion: the share of paths that ever fall to 70 % is 0.7^3 = 0.343 (steps miss a few)."""
     rng = np.random.default_rng(11)
-    mu, sigma, steps, size = 0.5, 1.0, 4_000, 0.25
+    mu, sigma, steps, size = 0.5, 1.0, 2_000, 0.25
     step = 30.0 / steps
-    shocks = rng.standard_normal((2_000, steps)) * size * sigma * math.sqrt(step)
+    shocks = rng.standard_normal((1_500, steps)) * size * sigma * math.sqrt(step)
     paths = np.cumsum(shocks + (size * mu - (size * sigma) ** 2 / 2) * step, axis=1)
     hit = float(np.mean(paths.min(axis=1) <= math.log(0.7)))
     assert hit == pytest.approx(number(kelly.probability_of_falling_to(0.7, 0.5)), abs=0.035)
