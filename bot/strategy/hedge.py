@@ -17,9 +17,8 @@ import msgspec
 from bot.domain.errors import ConfigRefused
 from bot.domain.values import InstrumentId
 
-
 ROUNDING: Final = 1e-9
-"""A beta this share beyond its band stands on the edge that the last order went to."""
+"""A beta so little beyond its band stands on the edge that the last order went to."""
 
 
 class HedgeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -202,7 +201,7 @@ def plan_hedge(
         return _result(held, "no_instrument", before, before, params.band)
     band = max(params.band, _cost_band(chosen, chosen.beta, params))
     gap = params.target_beta - before
-    if abs(gap) <= band * (1.0 + ROUNDING) and in_use in (None, chosen.instrument):
+    if abs(gap) <= band + ROUNDING and in_use in (None, chosen.instrument):
         return _result(held, "in_band", before, before, band)
     start_usd = held.notional_usd if chosen.instrument == in_use else 0.0
     return _sized(exposure_usd, equity_usd, before, start_usd, chosen, chosen.beta, band, params)
@@ -245,7 +244,7 @@ def _sized(
     if capped:
         lots = math.floor(cap_usd / chosen.step_usd + 1e-9) if chosen.step_usd > 0.0 else 0
         sized_usd = math.copysign(lots * chosen.step_usd if chosen.step_usd > 0.0 else cap_usd, sized_usd)
-    elif abs(gap_with(sized_usd)) >= max(abs(gap), band * (1.0 + 1e-9)):
+    elif abs(gap_with(sized_usd)) >= max(abs(gap), band + ROUNDING):
         sized_usd = start_usd
     reason = "capped" if capped else ("below_smallest" if sized_usd == start_usd else "to_edge")
     after = params.target_beta - gap_with(sized_usd)
