@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -80,9 +81,15 @@ class PathModel:
         self._perp_coins = [self.rows[n].coin_row for n in self.perp_rows]
         self._spot_coins = [self.rows[n].coin_row for n in self.spot_rows]
         self._basis = BasisModel(self.params, self.rows)
+        self._before: tuple[tuple[int, FundingDay, DayState], ...] = ()
 
-    def history(self) -> Iterator[tuple[int, FundingDay, DayState]]:
+    def history(self) -> tuple[tuple[int, FundingDay, DayState], ...]:
         """The days before the start, -30 .. -1: (day, funding, the state that the next midnight receives)."""
+        if not self._before:
+            self._before = tuple(self._days_before())
+        return self._before
+
+    def _days_before(self) -> Iterator[tuple[int, FundingDay, DayState]]:
         basis = self._basis.first_state(self.seed, -HISTORY_DAYS)
         returns = first_state(self.params, self.seed)
         funding = first_funding_state(self.perps)
@@ -94,8 +101,7 @@ class PathModel:
 
     def start(self) -> DayState:
         """The state at the midnight that begins day 0."""
-        *_, (_, _, state) = self.history()
-        return state
+        return self.history()[-1][2]
 
     def day(self, state: DayState) -> DayBlock:
         """The day that begins with `state`."""
@@ -145,6 +151,12 @@ class PathModel:
             if own:
                 mean[coin] = noise[own].mean(axis=0)
         return mean
+
+
+@lru_cache(maxsize=2)
+def path_model(params: EmbeddedParams, seed: int) -> PathModel:
+    """The model of (params, seed), made once: it never changes, and its history is the dearest part of a start."""
+    return PathModel(params, seed)
 
 
 def simulate_days(params: EmbeddedParams, seed: int, days: int) -> Iterator[DayBlock]:

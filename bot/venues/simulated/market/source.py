@@ -12,7 +12,7 @@ from bot.venues.simulated.market.columns import DayColumns, columns_of, layout_o
 from bot.venues.simulated.market.events import GridEvent, announced_changes, hour_events, settlements
 from bot.venues.simulated.market.instruments import with_interval
 from bot.venues.simulated.market.params import EmbeddedParams
-from bot.venues.simulated.market.path import HISTORY_DAYS, DayState, PathModel
+from bot.venues.simulated.market.path import HISTORY_DAYS, DayState, path_model
 from bot.venues.simulated.market.ticks import minute_ticks
 
 HISTORY_HOURS = 21 * 24
@@ -39,7 +39,7 @@ class EmbeddedMarket:
         begin_ns = start_ns if resume_ns is None else resume_ns
         if begin_ns < start_ns:
             raise ValueError(f"resume_ns {begin_ns} lies before start_ns {start_ns}")
-        self._model = PathModel(params, seed)
+        self._model = path_model(params, seed)
         self._layout = layout_of(self._model)
         self._start_ns, self._end_ns = start_ns, end_ns
         self._origin_ns = start_ns - start_ns % NS_PER_DAY
