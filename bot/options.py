@@ -101,6 +101,17 @@ class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     screen: Screen | None = None
 
 
+class RehearsalOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`rehearse`: deaths of the process and of the power, each audited."""
+
+    home: Path
+    """Scratch accounts are made below it and removed; those that broke a promise are kept."""
+    kills: int
+    power_cuts: int
+    seed: int = 0
+    screen: Screen | None = None
+
+
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`report`: the report of a recorded run, from its journal or its account's folder; None: the newest run."""
 

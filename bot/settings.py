@@ -29,7 +29,7 @@ VARIABLES = {
     "EVENKEEL_HOME": "the folder where state lives",
     "EVENKEEL_DEBUG": "show tracebacks of mistakes of ours",
     "EVENKEEL_PYTHON": "the interpreter the launcher installs with",
-    "EVENKEEL_CRASH_AT": "tests of recovery: NAME:N kills the process at the N-th point of that name",
+    "EVENKEEL_CRASH_AT": "rehearsals in demo: NAME:N[+US] kills the process at the N-th point of that name",
 }
 _CAPITAL_USD_MAX = Decimal(1_000_000_000)
 

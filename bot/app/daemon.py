@@ -20,7 +20,7 @@ from bot.app.resumption import resumed_schedule
 from bot.app.worlds import DEMO_START_NS, World, capital_of, demo_world, deposit, history_world
 from bot.control.server import ControlServer
 from bot.domain.commands import Alert
-from bot.domain.errors import Fatal
+from bot.domain.errors import ConfigRefused, Fatal
 from bot.engine.engine import Engine
 from bot.engine.view import EngineView
 from bot.options import RunOptions
@@ -30,8 +30,8 @@ from bot.runtime.crash_points import CrashPoints, crash_points_from
 from bot.runtime.housekeeping import Housekeeper
 from bot.runtime.live import Daemon, Helpers
 from bot.runtime.live_run import LiveRun, Session
-from bot.runtime.ports import RunObserver
 from bot.runtime.recovery import Recovered, recover
+from bot.runtime.rehearsed import Rehearsal, Script
 from bot.settings import Settings
 from bot.storage.account_dir import AccountDir
 from bot.storage.journal import Journal
@@ -49,7 +49,7 @@ SHOW_EVERY_S = 0.5
 BOOKS_EVERY_S = 1.0
 
 
-def run_daemon(settings: Settings, options: RunOptions) -> int:
+def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | None = None) -> int:
     """Run until stopped, until `--for` is over, or until the history ends; the exit code.
 
     Raises:
@@ -65,19 +65,21 @@ def run_daemon(settings: Settings, options: RunOptions) -> int:
     with place.lock():
         live = options.screen is not None and sys.stdout.isatty() and not options.as_json
         configure_logging(stream=None if live else sys.stderr, path=place.log)
-        return _Run(settings, options, place, clock, ends=ends).go()
+        return _Run(settings, options, place, clock, ends=ends,
+                    rehearsal=rehearsal or Rehearsal(crash=_crash_points(kind))).go()
 
 
 class _Run:
     """One call of `run`, from opening the account to its report."""
 
     def __init__(self, settings: Settings, options: RunOptions, place: AccountDir, clock: SystemClock, *,
-                 ends: bool) -> None:
+                 ends: bool, rehearsal: Rehearsal) -> None:
         self.settings = settings
         self.options = options
         self.place = place
         self.clock = clock
         self.ends = ends
+        self.rehearsal = rehearsal
         self.watch = Stopwatch()
         self.engines = Engines(settings.engine)
         self.recorder = RunRecorder()
@@ -127,7 +129,7 @@ class _Run:
             Fatal: it is gone although we have a record: what we hold at the venues would be made up.
         """
         path, lost = self.place.venue, recovered.resumed and not self.place.venue.is_file()
-        books = None if lost else BooksFile(path)
+        books = None if lost else BooksFile(path, self.rehearsal.crash)
         if books is None or (recovered.resumed and not books.holds_account):
             raise Fatal(f"{path}: the exchange's books are missing, yet {self.place.journal.name} goes on from them; "
                         "restore a copy or use --account NAME")
@@ -156,12 +158,14 @@ class _Run:
             speed = math.inf if self.ends else settings.runtime.speed
         runtime = msgspec.structs.replace(settings.runtime, speed=speed)
         # only a run that ends reports; one that goes on for years must not remember every payment of them
-        observer: RunObserver | None = self.recorder if self.ends else None
-        return Daemon(
+        script = Script(self.rehearsal.orders, self.recorder if self.ends else None, self.rehearsal.observer)
+        script.daemon = daemon = Daemon(
             engine, schedule, journal, self.snapshots, latch, session, runtime, clock=self.clock,
-            alerts=AlertRunner(settings.account.alert_command), observer=observer, crash=_crash_points(),
+            alerts=AlertRunner(settings.account.alert_command), observer=script,
+            crash=self.rehearsal.crash,
             paced_from_ns=max(world.start_ns, schedule.now_ns),  # an account that goes on waits for nothing behind it
         )
+        return daemon
 
     def _helpers(self, keeper: Housekeeper, world: World) -> Helpers:
         place, runtime, screen = self.place, self.settings.runtime, self.options.screen
@@ -219,6 +223,13 @@ def _open_journal(place: AccountDir, clock: SystemClock) -> Journal:
     return Journal.create(place.journal, Identity(account=place.account, kind=place.kind, created_ns=clock.now_ns()))
 
 
-def _crash_points() -> CrashPoints:
-    """For tests of recovery: the process kills itself at a named point."""
-    return crash_points_from(os.environ.get("EVENKEEL_CRASH_AT", ""))
+def _crash_points(kind: str) -> CrashPoints:
+    """For tests of recovery: the process kills itself at a named point.
+
+    Raises:
+        ConfigRefused: asked for in a kind of run that nobody rehearses with.
+    """
+    text = os.environ.get("EVENKEEL_CRASH_AT", "")
+    if text and kind not in ("demo", "replay"):
+        raise ConfigRefused(f"EVENKEEL_CRASH_AT={text}: not in a {kind} account; unset it")
+    return crash_points_from(text)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from bot.cli import calc, configuration, control, db, doctor, look, research, run, version
+from bot.cli import calc, configuration, control, db, doctor, look, rehearsing, research, run, version
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -26,6 +26,7 @@ PANELS: dict[str, tuple[Callable[..., int], ...]] = {
     "Look": (look.status, look.positions, look.orders, look.fills, look.decisions, look.funding),
     "Intervene": (control.pause, control.resume, control.flatten, control.kill, control.acknowledge),
     "Research": (research.backtest, research.report, research.replay, research.sim),
+    "Rehearse": (rehearsing.rehearse,),
     "This installation": (doctor.doctor, version.version),
 }
 for panel, verbs in PANELS.items():

@@ -116,6 +116,11 @@ class Pacer:
         self._monotonic_ns = monotonic_ns
 
 
+def sleep_us(span_us: int) -> None:
+    """Let a thread of its own wait; never called on the event loop."""
+    time.sleep(span_us / 1e6)
+
+
 class Stopwatch:
     """How long something took: wall and processor time since it was made."""
 

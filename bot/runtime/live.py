@@ -93,7 +93,9 @@ class Daemon:
         """An operator's order; a kill is latched first. False: too many orders wait already."""
         self._log.warning(LogEvent.OPERATOR_ORDERED, action=action.value, actor=actor, reason=reason)
         if action in (OperatorAction.KILL, OperatorAction.KILL_HOLD):
+            self._crash("before_latch")
             failures = self.latch.set(f"{action.value} by {actor}: {reason or 'no reason given'}")
+            self._crash("after_latch")
             for failure in failures:
                 self._log.error(LogEvent.KILL_LATCH_FAILED, why=failure)
             if failures:
@@ -250,9 +252,12 @@ class Daemon:
         return False
 
     async def _step(self, event: AnyEvent, now_ns: int) -> None:
-        if EVENT_RANK[type(event)] == _ANSWER_RANK:
+        answers = EVENT_RANK[type(event)] == _ANSWER_RANK
+        if answers:
             self._crash("before_answer")
         step = self._engine.step(event)
+        if answers:
+            self._crash("after_answer")
         event_bytes, step_bytes = encode_event(event), encode_step(step)
         self._trace.add(event_bytes, step_bytes)
         self.writer.add(event, step, event_bytes, step_bytes, now_ns)
@@ -308,7 +313,9 @@ class Daemon:
                             build=self.session.build, config_hash=self.session.config_hash,
                             engine=self._engine.snapshot())
         try:
+            self._crash("before_snapshot")
             await self.writer.in_thread(lambda: self._snapshots.write(snapshot))
+            self._crash("after_snapshot")
         except Retryable as error:
             self._log.warning(LogEvent.SNAPSHOT_FAILED, why=str(error))
         else:

@@ -116,7 +116,10 @@ class Senders:
             if command.order.fence != self._epoch:
                 self.hold_back(command, RejectReason.OTHER, f"order of epoch {command.order.fence}")
                 return
+        creates = isinstance(command, SubmitOrder)
         self._crash("before_send")
+        if creates:
+            self._crash("before_order")
         try:
             await self._transport.send(at_ns, command)
         except Fatal:  # the simulated world itself is broken: no venue to ask later
@@ -127,6 +130,8 @@ class Senders:
             return
         self.sent += 1
         self._crash("after_send")
+        if creates:
+            self._crash("after_order")
 
     def _report_unclear(self, command: AnyCommand, why: str) -> None:
         at_ns = Nanos(self._now_ns())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -48,8 +48,10 @@ class BooksFile:
         Fatal: the file is damaged, or a write fails for another reason than the disk.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mark: Callable[[str], None] | None = None) -> None:
+        """`mark` is told `before_books` and `after_books` around each commit (rehearsals of a crash)."""
         self.path = path
+        self._mark = mark or _unmarked
         if not path.parent.is_dir():
             raise ConfigRefused(f"{path}: folder {path.parent} does not exist; create it or choose another --home")
         try:
@@ -83,6 +85,7 @@ class BooksFile:
             Retryable: the disk did not take it (full, read-only, an I/O error); nothing may be assumed written.
             Fatal: the file is damaged.
         """
+        self._mark("before_books")
         try:
             self._db.execute("BEGIN IMMEDIATE")
             for row in rows:
@@ -94,6 +97,7 @@ class BooksFile:
                 self._db.rollback()
             kind = Retryable if error.sqlite_errorcode & 0xFF in _DISK_TROUBLE else Fatal
             raise kind(f"{self.path}: the exchange's books could not be written ({error})") from error
+        self._mark("after_books")
 
     def read(self) -> SavedExchange:
         """The present as last committed.
@@ -158,3 +162,7 @@ class BooksFile:
 
 def _digest(body: bytes) -> bytes:
     return blake2b(body, digest_size=16).digest()
+
+
+def _unmarked(name: str) -> None:
+    """Nobody rehearses."""
