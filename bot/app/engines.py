@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from bot import __version__
 from bot.app.worlds import World
 from bot.domain.events import SessionStarted
@@ -27,6 +29,7 @@ class Engines:
         return Engine.restore(self._params, data)
 
 
+@cache
 def build_id() -> str:
     """This program: version and the hash of its source."""
     return f"{__version__}+{code_hash()[:16]}"

@@ -39,17 +39,19 @@ def in_child(work: Callable[[], bytes], stderr: Path | None = None) -> tuple[int
 
 def _child(work: Callable[[], bytes], writer: int, stderr: Path | None) -> None:
     """Never returns: the parent's stack, its buffers and its exit handlers are not ours."""
-    code = 0
+    code, result = 70, b""
     try:
         if stderr is not None:
             descriptor = os.open(stderr, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             os.dup2(descriptor, 2)
         result = work()
-    except BaseException:  # noqa: BLE001 - whatever it was is the parent's to judge
-        result, code = traceback.format_exc().encode(), 70
-    try:
-        while result:
-            result = result[os.write(writer, result):]
-        sys.stderr.flush()
+        code = 0
     finally:
-        os._exit(code)
+        if code:
+            result = traceback.format_exc().encode()
+        try:
+            while result:
+                result = result[os.write(writer, result):]
+            sys.stderr.flush()
+        finally:
+            os._exit(code)

@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 
 from bot.app.daemon import run_daemon
+from bot.app.engines import build_id
 from bot.app.rehearsal.children import in_child
 from bot.app.rehearsal.walk import Walk, require
-from bot.app.worlds import DEMO_START_NS
+from bot.app.worlds import DEMO_START_NS, demo_world
 from bot.domain.events import OperatorAction
 from bot.domain.values import NS_PER_MINUTE, NS_PER_S, Nanos
 from bot.engine.params import EngineParams
@@ -74,6 +75,8 @@ class Stage:
             PromiseBroken: a run failed, or nothing happened in it.
         """
         self.folder.mkdir(parents=True)
+        demo_world(self.settings, end_ns=None, books=None, resume_ns=None)  # what is dear is made before the forks
+        build_id()
         code, said = session(self.settings, self.folder, LEAD_NS)
         require(code == 0, f"the beginning of stage {self.number} failed ({code}): {said}")
         self.walk.go_on(account_in(self.folder).journal)

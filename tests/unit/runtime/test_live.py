@@ -330,5 +330,6 @@ def test_crash_points_are_passed_in_order(tmp_path: Path) -> None:
     crash = CrashPoints(lambda name, _: names.append(name))
     stage = Stage(tmp_path, FakeEngine(every=5), minute_marks(10), crash=crash)
     stage.run()
-    assert names[:3] == ["before_send", "after_send", "before_answer"]
-    assert names[3:8] == ["before_commit", "after_commit", "before_send", "after_send", "before_answer"]
+    assert names[:4] == ["before_send", "after_send", "before_answer", "after_answer"]
+    assert names[4:12] == ["before_commit", "after_commit", "before_send", "before_order", "after_send", "after_order",
+                           "before_answer", "after_answer"]

@@ -153,7 +153,7 @@ class PathModel:
         return mean
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def path_model(params: EmbeddedParams, seed: int) -> PathModel:
     """The model of (params, seed), made once: it never changes, and its history is the dearest part of a start."""
     return PathModel(params, seed)
