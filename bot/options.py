@@ -112,6 +112,13 @@ class RehearsalOptions(msgspec.Struct, frozen=True, kw_only=True):
     screen: Screen | None = None
 
 
+class DrillOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`drill`: the kill switch on made-up money; its times are kept with the account."""
+
+    home: Path
+    account: str | None = None
+
+
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`report`: the report of a recorded run, from its journal or its account's folder; None: the newest run."""
 

@@ -20,7 +20,7 @@ from bot.app.resumption import resumed_schedule
 from bot.app.worlds import DEMO_START_NS, World, capital_of, demo_world, deposit, history_world
 from bot.control.server import ControlServer
 from bot.domain.commands import Alert
-from bot.domain.errors import ConfigRefused, Fatal
+from bot.domain.errors import ConfigRefused, Fatal, Retryable
 from bot.engine.engine import Engine
 from bot.engine.view import EngineView
 from bot.options import RunOptions
@@ -28,6 +28,7 @@ from bot.research.run_recorder import RunRecorder
 from bot.runtime.clock import Stopwatch, SystemClock
 from bot.runtime.crash_points import CrashPoints, crash_points_from
 from bot.runtime.housekeeping import Housekeeper
+from bot.runtime.kill_times import KillTimes, KillWatch
 from bot.runtime.live import Daemon, Helpers
 from bot.runtime.live_run import LiveRun, Session
 from bot.runtime.recovery import Recovered, recover
@@ -37,6 +38,7 @@ from bot.storage.account_dir import AccountDir
 from bot.storage.journal import Journal
 from bot.storage.journal_rows import Identity
 from bot.storage.kill_latch import KillLatch
+from bot.storage.kill_record import record_kill
 from bot.storage.lease import EpochWitness
 from bot.storage.restore import finish_restore
 from bot.storage.snapshot import SnapshotStore
@@ -103,10 +105,12 @@ class _Run:
             if not isinstance(engine, Engine):
                 raise Fatal("recovery made another kind of engine")
             world = self._world(recovered)
-            daemon = self._daemon(engine, world, journal, recovered)
+            kills = KillWatch(engine, self._record_kill)
+            daemon = self._daemon(engine, world, journal, recovered, kills)
             keeper = Housekeeper(self.place, self.settings.storage, daily=not self.ends)
             daemon.storage_view = partial(keeper.view, daemon.writer)
             ended = asyncio.run(daemon.run(helpers=self._helpers(keeper, world)))
+            kills.end()
         finally:
             journal.close()
         return self._finish(engine, world, ended)
@@ -136,7 +140,8 @@ class _Run:
         self.funded = books.holds_account
         return books
 
-    def _daemon(self, engine: Engine, world: World, journal: Journal, recovered: Recovered) -> Daemon:
+    def _daemon(self, engine: Engine, world: World, journal: Journal, recovered: Recovered, kills: KillWatch,
+                ) -> Daemon:
         settings, place = self.settings, self.place
         latch = KillLatch(*place.kill_places)
         latch.reserve()
@@ -158,14 +163,24 @@ class _Run:
             speed = math.inf if self.ends else settings.runtime.speed
         runtime = msgspec.structs.replace(settings.runtime, speed=speed)
         # only a run that ends reports; one that goes on for years must not remember every payment of them
-        script = Script(self.rehearsal.orders, self.recorder if self.ends else None, self.rehearsal.observer)
+        script = Script(self.rehearsal.orders, kills, self.recorder if self.ends else None)
         script.daemon = daemon = Daemon(
             engine, schedule, journal, self.snapshots, latch, session, runtime, clock=self.clock,
-            alerts=AlertRunner(settings.account.alert_command), observer=script,
-            crash=self.rehearsal.crash,
+            alerts=AlertRunner(settings.account.alert_command), observer=script, crash=self.rehearsal.crash,
             paced_from_ns=max(world.start_ns, schedule.now_ns),  # an account that goes on waits for nothing behind it
         )
         return daemon
+
+    def _record_kill(self, times: KillTimes) -> None:
+        """What a kill took is kept with the account; a disk that does not take it is no reason to stop."""
+        log = structlog.get_logger()
+        drilled = self.rehearsal.drill or times.actor == "drill"
+        row = {**msgspec.to_builtins(times), "late": times.late, "drill": drilled, "build": build_id()}
+        log.warning(LogEvent.KILL_MEASURED, **row)
+        try:
+            record_kill(self.place.kill_record, row)
+        except Retryable as error:
+            log.warning(LogEvent.KILL_LATCH_FAILED, why=str(error))
 
     def _helpers(self, keeper: Housekeeper, world: World) -> Helpers:
         place, runtime, screen = self.place, self.settings.runtime, self.options.screen

@@ -61,7 +61,7 @@ def flatten(
     as_json: args.Json = False,
 ) -> int:
     """Close all positions in an orderly way, both legs of each pair together."""
-    _confirm("flatten", home, account, "both legs of every pair are closed, slice by slice; costs are paid", yes)
+    confirm("flatten", home, account, "both legs of every pair are closed, slice by slice; costs are paid", yes)
     done = "flattening: watch it with `evenkeel status --watch`"
     return order("flatten", home, account, as_json, done, reason=reason)
 
@@ -73,7 +73,7 @@ def kill(
 ) -> int:
     """Cancel everything, end flat, and stay HALTED until a resume. Never waits for an answer off a terminal."""
     what = "all orders are cancelled" + (", positions are kept" if hold else ", all positions closed at once")
-    _confirm("kill", home, account, f"{what}; HALTED until `evenkeel resume`", yes, off_terminal=True)
+    confirm("kill", home, account, f"{what}; HALTED until `evenkeel resume`", yes, off_terminal=True)
     done = "killed: HALTED until `evenkeel resume --reason ...`"
     try:
         return order("kill", home, account, as_json, done, hold=hold, reason=reason)
@@ -111,7 +111,7 @@ def _latch_by_file(why: str, home: Path | None, account: str | None, as_json: bo
     return 0 if running else 1
 
 
-def _confirm(
+def confirm(
     word: str, home: Path | None, account: str | None, what: str, yes: bool, *, off_terminal: bool = False,
 ) -> None:
     """Ask for the verb as a typed word after showing what it does; off a terminal only `kill` goes on unasked.

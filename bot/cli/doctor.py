@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from bot.cli import arguments as args
+from bot.cli.kill_lines import kill_line, last_kill
 from bot.cli.output import as_typed, emit
 from bot.domain.errors import BotError
 from bot.settings import config_hash, load
@@ -122,6 +123,11 @@ def _accounts(home: Path) -> Iterator[Finding]:
             verdict = "warn" if verdict == "good" else verdict
             state += f"; kill latch found: HALTED until you {then}`evenkeel resume`"
         yield Finding(check=f"account {account.kind}/{account.account}", verdict=verdict, text=as_typed(state))
+        killed = last_kill(account)
+        if killed is not None:
+            slow = bool(killed.get("late")) or killed.get("survives_restart") is False
+            yield Finding(check=f"kill switch {account.kind}/{account.account}", verdict="warn" if slow else "good",
+                          text=kill_line(killed))
 
 
 def _running(account: AccountDir, pid: int) -> tuple[Verdict, str]:

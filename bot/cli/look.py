@@ -11,6 +11,7 @@ import typer
 
 from bot.cli import arguments as args
 from bot.cli.control import ask_daemon
+from bot.cli.kill_lines import kill_line, last_kill
 from bot.cli.output import emit, say, write_csv
 from bot.domain.errors import BotError, Unavailable
 
@@ -31,15 +32,28 @@ def status(
             raise
         emit({"running": False, "error": str(error), "home": args.home(home)}, as_json=True)
         return 1
+    killed = _last_kill(home, account)
     if as_json:
-        emit({"running": True, **view}, as_json=True)
+        emit({"running": True, **view, "last_kill": killed}, as_json=True)
         return 0
     from bot.cli.render import render_status
 
     if watch and sys.stdout.isatty():
         return _watch(view, home, account)
     emit(view, as_json=False, rendered=render_status(view))
+    if killed is not None:
+        say(kill_line(killed))
     return 0
+
+
+def _last_kill(home: Path | None, account: str | None) -> dict[str, Any] | None:
+    """The newest kill on record of the account that runs; it may have ended a moment ago."""
+    from bot.control.client import find_daemon
+
+    try:
+        return last_kill(find_daemon(args.home(home), args.account(account)))
+    except BotError:
+        return None
 
 
 def positions(

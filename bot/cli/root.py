@@ -26,7 +26,7 @@ PANELS: dict[str, tuple[Callable[..., int], ...]] = {
     "Look": (look.status, look.positions, look.orders, look.fills, look.decisions, look.funding),
     "Intervene": (control.pause, control.resume, control.flatten, control.kill, control.acknowledge),
     "Research": (research.backtest, research.report, research.replay, research.sim),
-    "Rehearse": (rehearsing.rehearse,),
+    "Rehearse": (rehearsing.drill, rehearsing.rehearse),
     "This installation": (doctor.doctor, version.version),
 }
 for panel, verbs in PANELS.items():

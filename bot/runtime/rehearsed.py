@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from bot.domain.commands import SubmitOrder
 from bot.domain.events import AnyEvent, OperatorAction
 from bot.domain.values import Nanos
 from bot.engine.step import Step
@@ -18,6 +19,8 @@ class ScriptedOrder(msgspec.Struct, frozen=True):
 
     at_ns: Nanos
     action: OperatorAction
+    with_order: bool = False
+    """It waits for an order that has just been sent, so that one is on its way."""
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +28,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
     crash: CrashPoints
     orders: tuple[ScriptedOrder, ...] = ()
-    observer: RunObserver | None = None
+    drill: bool = False
+    """Its kills are drills: on record as such."""
 
 
 class Ordered(Protocol):
@@ -48,6 +52,9 @@ class Script:
         """One step was taken."""
         for observer in self._observers:
             observer.seen(event, step)
+        sends = any(isinstance(command, SubmitOrder) for command in step.commands)
         while self._orders and self.daemon is not None and event.at_ns >= self._orders[0].at_ns:
+            if self._orders[0].with_order and not sends:
+                return
             order = self._orders.pop(0)
             self.daemon.order(order.action, "rehearsal", f"rehearsed {order.action.value}")

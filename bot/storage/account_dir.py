@@ -73,6 +73,11 @@ class AccountDir:
         return self.folder / "evenkeel.log"
 
     @property
+    def kill_record(self) -> Path:
+        """How fast each kill was, drilled or meant."""
+        return self.folder / "kills.jsonl"
+
+    @property
     def kill_places(self) -> tuple[Path, Path]:
         """Where the kill latch is kept: here, and in the runtime folder."""
         return self.folder / "KILL", self._short / f"{self._digest()}.KILL"

@@ -25,6 +25,7 @@ class LogEvent(StrEnum):
     KILL_LATCH_SET = "kill_latch_set"
     KILL_LATCH_FAILED = "kill_latch_failed"
     KILL_LATCH_CLEARED = "kill_latch_cleared"
+    KILL_MEASURED = "kill_measured"
     OPERATOR_ORDERED = "operator_ordered"
     CLOCK_JUMPED = "clock_jumped"
     LOOP_LAGGED = "loop_lagged"

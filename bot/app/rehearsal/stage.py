@@ -127,7 +127,8 @@ def busy_orders(begin_ns: int, *, kill: bool) -> tuple[ScriptedOrder, ...]:
     """The operator of a busy stretch: flatten, resume, and if asked the kill switch while pairs are opened again."""
     orders = [(_FLATTEN_S, OperatorAction.FLATTEN), (_RESUME_S, OperatorAction.RESUME)]
     orders += [(_KILL_S, OperatorAction.KILL)] if kill else []
-    return tuple(ScriptedOrder(Nanos(begin_ns + after_s * NS_PER_S), action) for after_s, action in orders)
+    return tuple(ScriptedOrder(Nanos(begin_ns + after_s * NS_PER_S), action, action is OperatorAction.KILL)
+                 for after_s, action in orders)
 
 
 def discard(home: Path) -> None:

@@ -45,7 +45,8 @@ class Walk:
         self.intents: dict[OrderId, OrderIntent] = {}
         """Every order that was ever decided, by client id."""
         self.seq = 0
-        self.sessions = 0
+        self.sessions = self.opened_in_session = 0
+        """How many sessions there were, and how many opening orders the newest has sent."""
         self._hash = b""
         self._unwind_after_s = settings.engine.execution.unwind_after_s
         self._since: dict[Owner, int] = {}
@@ -85,8 +86,9 @@ class Walk:
         for command in step.commands:
             if isinstance(command, SubmitOrder):
                 self.intents[command.order.intent.order_id] = command.order.intent
+                self.opened_in_session += not command.order.intent.reduces_owner
         if isinstance(event, SessionStarted):
-            self.sessions += 1
+            self.sessions, self.opened_in_session = self.sessions + 1, 0
             self._reconciled_ns = self._rest_ns = 0
             self._waiting = set(self.engine.state.venues)
         for note in step.notes:
