@@ -17,7 +17,7 @@ from scipy.special import gammaln, stdtrit
 from bot.quant.tail_risk import Matrix, Vector
 
 ROWS_MIN: Final = 30
-_NU_GRID: Final = np.geomspace(2.2, 60.0, 60)
+_NU_GRID: Final[list[float]] = np.geomspace(2.2, 60.0, 60).tolist()
 _FLOOR: Final = 1e-8
 
 
@@ -140,8 +140,14 @@ def fit_copula_nu(rows: Matrix, correlation: Matrix) -> float:
     _check(rows)
     ranks = np.argsort(np.argsort(rows, axis=0), axis=0) + 1.0
     uniform = ranks / (len(rows) + 1.0)
-    inverse, log_det = np.linalg.inv(correlation), float(np.linalg.slogdet(correlation)[1])
-    return float(max(_NU_GRID, key=lambda nu: _copula_log_likelihood(stdtrit(nu, uniform), inverse, log_det, nu)))
+    inverse = np.asarray(np.linalg.inv(correlation), dtype=np.float64)
+    log_det = float(np.linalg.slogdet(correlation)[1])
+    found, likelihood = _NU_GRID[0], -np.inf
+    for nu in _NU_GRID:
+        of_nu = _copula_log_likelihood(stdtrit(nu, uniform), inverse, log_det, nu)
+        if of_nu > likelihood:
+            found, likelihood = nu, of_nu
+    return found
 
 
 def _copula_log_likelihood(x: Matrix, inverse: Matrix, log_det: float, nu: float) -> float:
