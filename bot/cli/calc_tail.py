@@ -24,7 +24,7 @@ def var(
 ) -> int:
     """VaR and ES of the next period: by five methods from a series, or in closed form from a volatility."""
     from bot.research import calc_tail
-    from bot.storage.series_file import read_columns
+    from bot.storage.history_columns import read_columns
 
     share("--level", level)
     if not nu > 2.0:
@@ -50,7 +50,7 @@ def coverage(
 ) -> int:
     """How many breaches a right VaR has; and whether a record passes Kupiec's and Christoffersen's tests."""
     from bot.research import calc_tail
-    from bot.storage.series_file import read_columns
+    from bot.storage.history_columns import read_columns
 
     share("--level", level)
     if data is not None:
