@@ -183,24 +183,42 @@ def unit_shocks(nu: float | None) -> tuple[Vector, Vector]:
     return points, weights
 
 
+def log_density(return_pct: float, variance: float, params: GarchParams) -> float:
+    """Log-likelihood of one return under its forecast, without arrays; equals a row of `log_densities`."""
+    shock, nu = return_pct - params.mu, params.nu
+    if nu is None:
+        return -0.5 * (math.log(2.0 * math.pi * variance) + shock * shock / variance)
+    constant = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0) * variance)
+    a, b = 0.0, 1.0
+    if params.skew != 0.0:
+        a, b = _skew_constants(nu, params.skew)
+    x = b * shock / math.sqrt(variance) + a
+    x /= 1.0 + (params.skew if x >= 0 else -params.skew)
+    return constant + math.log(b) - 0.5 * (nu + 1.0) * math.log1p(x * x / (nu - 2.0))
+
+
+def _skew_constants(nu: float, skew: float) -> tuple[float, float]:
+    """Hansen's a and b: they give the skewed t mean 0 and variance 1."""
+    c = math.exp(math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu)) / math.sqrt(math.pi * (nu - 2.0))
+    a = 4.0 * skew * c * (nu - 2.0) / (nu - 1.0)
+    return a, math.sqrt(1.0 + 3.0 * skew * skew - a * a)
+
+
 def log_densities(returns_pct: Vector, variances: Vector, params: GarchParams) -> Vector:
     """Log-likelihood of each row, shape (n,); NaN rows stay NaN.
 
     Args:
         variances: shape (n,), the forecast *for* each row (a filtered series moved by one).
     """
-    from scipy.special import gammaln
-
     e, h, nu = returns_pct - params.mu, variances, params.nu
     if nu is None:
         return np.asarray(-0.5 * (math.log(2.0 * math.pi) + np.log(h) + e * e / h))
-    constant = float(gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0)) - 0.5 * math.log(math.pi * (nu - 2.0))
+    constant = math.lgamma(0.5 * (nu + 1.0)) - math.lgamma(0.5 * nu) - 0.5 * math.log(math.pi * (nu - 2.0))
     if params.skew == 0.0:
         z2 = e * e / h
         factor = 0.0
     else:
-        a = 4.0 * params.skew * math.exp(constant) * (nu - 2.0) / (nu - 1.0)
-        b = math.sqrt(1.0 + 3.0 * params.skew**2 - a * a)
+        a, b = _skew_constants(nu, params.skew)
         x = b * e / np.sqrt(h) + a
         z2 = np.square(x / (1.0 + np.sign(x) * params.skew))
         factor = math.log(b)

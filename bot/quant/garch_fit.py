@@ -51,7 +51,7 @@ class GarchFit(msgspec.Struct, frozen=True, kw_only=True):
     loglik: float | None = None
     loglik_per_point: float | None = None
     loglik_sd: float | None = None
-    """Standard deviation of a point's log-likelihood: the yardstick of `far_less_likely`."""
+    """Standard deviation of a point's log-likelihood: the yardstick of a shock (`volatility.refit_reason`)."""
     bic: float | None = None
     points: int = 0
     converged: bool = False
@@ -196,15 +196,3 @@ def choose_by_bic(fits: Iterable[GarchFit]) -> GarchFit | None:
     usable = [fit for fit in fits if fit.usable and fit.bic is not None]
     return min(usable, key=lambda fit: (fit.bic, fit.model), default=None)
 
-
-def far_less_likely(fit: GarchFit, recent: Vector, deviations: float = 3.0) -> bool:
-    """Whether recent days fit the model so badly that it should be fitted again before its time.
-
-    Args:
-        recent: log-likelihoods of the last days (30 are meant), from `log_densities`; NaN rows are left out.
-        deviations: standard errors of such a mean below the sample's mean.
-    """
-    known = recent[np.isfinite(recent)]
-    if fit.loglik_per_point is None or fit.loglik_sd is None or not len(known):
-        return False
-    return float(known.mean()) < fit.loglik_per_point - deviations * fit.loglik_sd / math.sqrt(len(known))

@@ -48,8 +48,9 @@ class CapRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """1 is the worst move itself; 0.999 leaves out one in a thousand."""
     hysteresis: float = 0.10
     """A cap in use changes only by more than this share."""
-    scale_min: float = 1.0
-    """Least factor on volatility from a coin's back-test: at 1 a calm history may not narrow what the law asks for."""
+    scale_min: float = 0.75
+    """Least factor on volatility from a coin's back-test. The largest of seven models over-forecasts by a third; a past
+    without accidents may take back a quarter."""
     scale_max: float = 3.0
 
     def __post_init__(self) -> None:

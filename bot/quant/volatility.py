@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from bot.quant.ewma import FAST_HALF_LIFE_H, SEED_POINTS, SLOW_HALF_LIFE_H, decay_of
-from bot.quant.garch import GarchParams, next_variance, variance_sum
+from bot.quant.garch import GarchParams, log_density, next_variance, variance_sum
 from bot.quant.garch_guards import FitGuards, VolatilityReason, band_reason
 from bot.quant.har import MONTH, HarFit, har_next
 from bot.quant.seasonality import variance_share
@@ -26,6 +26,8 @@ _SPAN_30D: Final = 1.0 - 2.0 / 31.0
 _GUARDS: Final = FitGuards()
 _YEAR: Final = 365
 _DAY_H: Final = 24
+_SHOCK_DAYS: Final = 30
+_NS_PER_DAY: Final = 86_400_000_000_000
 
 
 class VolatilityParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -36,7 +38,8 @@ class VolatilityParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     refit_days: float = 7.0
     """Days between fits; a model older than twice that gives way to its fallback."""
     shock_deviations: float = 3.0
-    """A fall of the last 30 days' mean log-likelihood by so many standard errors asks for a fit at once."""
+    """A mean log-likelihood of the days since the fit (30 at most) so many standard errors below that of the fit's own
+    sample asks for a new fit at once."""
     fast_half_life_h: float = FAST_HALF_LIFE_H
     slow_half_life_h: float = SLOW_HALF_LIFE_H
     daily_half_life_d: float = 11.2
@@ -118,6 +121,8 @@ class VolatilityState(msgspec.Struct, frozen=True, kw_only=True):
     """Mean realised variance of a day."""
     garch_pct2: float | None = None
     """Filtered forecast for the next day."""
+    logliks: tuple[float, ...] = ()
+    """Log-likelihoods of the days since the fit, 30 at most, each under the forecast that stood before it."""
     month: tuple[float | None, ...] = ()
     """Realised variances of the last 30 days, oldest first."""
     losses: tuple[Average, ...] = (Average(),) * len(SIZING)
@@ -185,11 +190,14 @@ def day_closed(
         square = daily_return * daily_return
         daily = daily.with_value(square, decay_of(params.daily_half_life_d))
         span = span.with_value(square, _SPAN_30D)
-    filtered = state.garch_pct2
+    filtered, logliks = state.garch_pct2, state.logliks
     if filtered is not None and models is not None and models.garch is not None:
+        if daily_return is not None:
+            logliks = (*logliks[-_SHOCK_DAYS + 1:], log_density(100.0 * daily_return, filtered, models.garch))
         filtered = next_variance(models.garch, filtered, math.nan if daily_return is None else 100.0 * daily_return)
     moved = msgspec.structs.replace(
-        state, daily=daily, span_30d=span, garch_pct2=filtered, month=(*state.month[-MONTH + 1:], realised),
+        state, daily=daily, span_30d=span, garch_pct2=filtered, logliks=logliks,
+        month=(*state.month[-MONTH + 1:], realised),
         realised=state.realised if realised is None
         else state.realised.with_value(realised, decay_of(params.realised_half_life_d)), losses=losses,
     )
@@ -203,7 +211,28 @@ def day_closed(
 
 def with_models(state: VolatilityState, models: SymbolModels) -> VolatilityState:
     """Start filtering from a new fit. Days closed since `models.data_ns` are the caller's to replay."""
-    return msgspec.structs.replace(state, garch_pct2=models.variance_next_pct2 if models.garch is not None else None)
+    return msgspec.structs.replace(
+        state, garch_pct2=models.variance_next_pct2 if models.garch is not None else None, logliks=())
+
+
+def refit_reason(
+    state: VolatilityState, models: SymbolModels | None, now_ns: int, params: VolatilityParams
+) -> VolatilityReason | None:
+    """Why the symbol should be fitted now; None if its models are young and its days likely."""
+    if models is None:
+        return VolatilityReason.NO_MODEL
+    if now_ns - models.data_ns >= params.refit_days * _NS_PER_DAY:
+        return VolatilityReason.REFIT_DUE
+    count = len(state.logliks)
+    if models.loglik_per_point is None or models.loglik_sd is None or not count:
+        return None
+    edge = models.loglik_per_point - params.shock_deviations * models.loglik_sd / math.sqrt(count)
+    return VolatilityReason.SHOCK if math.fsum(state.logliks) / count < edge else None
+
+
+def is_stale(models: SymbolModels, now_ns: int, params: VolatilityParams) -> bool:
+    """Whether the models are older than two refit periods: `forecast(stale=True)` then goes on without them."""
+    return now_ns - models.data_ns > 2.0 * params.refit_days * _NS_PER_DAY
 
 
 def _scored(

@@ -18,11 +18,12 @@ from bot.quant.garch import (
     filter_variance,
     first_variance,
     log_densities,
+    log_density,
     next_variance,
     unit_shocks,
     variance_sum,
 )
-from bot.quant.garch_fit import _ARCH, choose_by_bic, far_less_likely, fit_garch
+from bot.quant.garch_fit import _ARCH, choose_by_bic, fit_garch
 from bot.quant.garch_guards import FitGuards, VolatilityReason, band_reason, input_reason, params_reason, winsorised
 from bot.quant.garch_likelihood import Likelihood
 from tests.unit.quant.series import garch_series
@@ -361,13 +362,12 @@ def test_densities_are_scipys() -> None:
         stats.norm.logpdf(returns[:2], 0.5, np.sqrt(variances[:2])))
 
 
-def test_a_month_far_less_likely_than_the_sample_asks_for_a_fit() -> None:
-    """Three standard errors of a 30-day mean below the sample's own mean; ordinary months do not."""
-    fit = fit_garch(SERIES)
-    assert fit.loglik_per_point is not None
-    assert fit.loglik_sd is not None
-    edge = fit.loglik_per_point - 3.0 * fit.loglik_sd / math.sqrt(30.0)
-    assert far_less_likely(fit, np.full(30, edge - 0.01))
-    assert not far_less_likely(fit, np.full(30, edge + 0.01))
-    assert not far_less_likely(fit, np.full(30, math.nan))
-    assert not far_less_likely(fit_garch(SERIES[:10]), np.full(30, -100.0))
+@pytest.mark.parametrize("params", [
+    PARAMS, GarchParams(model="garch_normal", omega=0.1, alpha=0.1, beta=0.8, mu=0.3),
+    GarchParams(model="garch_skewt", omega=0.1, alpha=0.1, beta=0.8, nu=4.0, skew=-0.2),
+])
+def test_one_density_is_a_row_of_many(params: GarchParams) -> None:
+    """Scalar and array forms agree, on both sides of the skew's joint."""
+    returns = np.array([-3.0, -0.2, 0.0, 0.1, 5.0])
+    rows = log_densities(returns, np.full(5, 4.0), params)
+    assert [log_density(each, 4.0, params) for each in returns.tolist()] == pytest.approx(rows.tolist(), rel=1e-12)

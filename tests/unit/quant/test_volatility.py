@@ -23,6 +23,8 @@ from bot.quant.volatility import (
     day_closed,
     forecast,
     hour_closed,
+    is_stale,
+    refit_reason,
     with_models,
 )
 from tests.unit.quant.series import garch_series, log_rv_series
@@ -152,6 +154,33 @@ def test_a_fit_without_garch_stops_the_filter() -> None:
     assert state.garch_pct2 is None
     assert forecast(state, refused, PARAMS).reasons == (
         VolatilityReason.PERSISTENCE_HIGH, VolatilityReason.FALLBACK_EWMA)
+
+
+DAY = 86_400_000_000_000
+
+
+def test_models_are_fitted_again_when_they_are_due() -> None:
+    """None yet, a week old, and stale from two weeks on."""
+    models = msgspec.structs.replace(MODELS, data_ns=100 * DAY)
+    assert refit_reason(after(60), None, 0, PARAMS) is VolatilityReason.NO_MODEL
+    assert refit_reason(after(60), models, 107 * DAY - 1, PARAMS) is None
+    assert refit_reason(after(60), models, 107 * DAY, PARAMS) is VolatilityReason.REFIT_DUE
+    assert not is_stale(models, 114 * DAY, PARAMS)
+    assert is_stale(models, 114 * DAY + 1, PARAMS)
+
+
+def test_a_shock_asks_for_a_fit_at_once_and_ordinary_days_do_not() -> None:
+    """The mean log-likelihood since the fit, three standard errors below the sample's; a new fit starts afresh."""
+    fitted = fit_symbol(FitRequest(symbol="x", daily_returns=tuple(RETURNS.tolist()), data_ns=100 * DAY))
+    state = with_models(after(60), fitted)
+    assert state.logliks == ()
+    for each in RETURNS[:40]:
+        state = day_closed(state, float(each), None, fitted, PARAMS)
+    assert len(state.logliks) == 30
+    assert refit_reason(state, fitted, 101 * DAY, PARAMS) is None
+    crashed = day_closed(with_models(state, fitted), -0.45, None, fitted, PARAMS)
+    assert refit_reason(crashed, fitted, 101 * DAY, PARAMS) is VolatilityReason.SHOCK
+    assert refit_reason(with_models(crashed, fitted), fitted, 101 * DAY, PARAMS) is None
 
 
 def test_cap_sigma_scales_a_day_down_and_follows_mean_reversion_beyond() -> None:
