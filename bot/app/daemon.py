@@ -66,9 +66,12 @@ def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | N
     place = AccountDir(options.home, kind, name).prepare()
     with place.lock():
         live = options.screen is not None and sys.stdout.isatty() and not options.as_json
-        configure_logging(stream=None if live else sys.stderr, path=place.log)
-        return _Run(settings, options, place, clock, ends=ends,
-                    rehearsal=rehearsal or Rehearsal(crash=_crash_points(kind))).go()
+        sink = configure_logging(stream=None if live else sys.stderr, path=place.log)
+        try:
+            return _Run(settings, options, place, clock, ends=ends,
+                        rehearsal=rehearsal or Rehearsal(crash=_crash_points(kind))).go()
+        finally:
+            sink.close()
 
 
 class _Run:

@@ -9,28 +9,31 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
 
 from bot.cli import arguments as args
+from bot.cli.doctor_records import Verdict, record_findings
 from bot.cli.kill_lines import kill_line, last_kill
 from bot.cli.output import as_typed, emit
 from bot.domain.errors import BotError
-from bot.settings import config_hash, load
+from bot.runtime.clock import SystemClock
+from bot.settings import Settings, config_hash, load
 from bot.storage.account_dir import AccountDir
 from bot.storage.journal import Journal
 from bot.storage.kill_latch import KillLatch
+from bot.storage.params import StorageParams
 
-DISK_FREE_GB_MIN = 1.0
+BUILT_IN = 2026
 STATUS_WAIT_S = 5.0
 SIMULATED = ("demo", "paper", "replay", "sim")
 """Kinds of account whose exchange keeps its books in our folder."""
 SQLITE_MIN = (3, 35, 0)
 LOCK = Path(__file__).resolve().parents[2] / "requirements.lock"
-Verdict = Literal["good", "warn", "bad"]
 NEEDED = ("msgspec", "numpy", "scipy", "orjson", "structlog", "typer", "rich", "apscheduler", "duckdb")
 
 
@@ -48,9 +51,10 @@ def doctor(
 ) -> int:
     """Check interpreter, packages, configuration, state folder, disk and accounts; exit 1 if something is bad."""
     root = args.home(home)
+    found, settings = _configuration(config)
     findings = [
-        _interpreter(), *_packages(LOCK), _sqlite(), _configuration(config), _writable(root), _disk(root),
-        *_accounts(root), *(_data(data) if data is not None else ()),
+        _interpreter(), *_packages(LOCK), _sqlite(), found, _writable(root), _disk(root, settings), _clock(),
+        *_accounts(root, settings), *(_data(data) if data is not None else ()),
     ]
     shown = [finding for finding in findings if not (quiet and finding.verdict == "good")]
     bad = any(finding.verdict == "bad" for finding in findings)
@@ -88,12 +92,21 @@ def _sqlite() -> Finding:
     return _good("sqlite", sqlite3.sqlite_version)
 
 
-def _configuration(config: Path | None) -> Finding:
+def _configuration(config: Path | None) -> tuple[Finding, Settings | None]:
     try:
         settings = load(config, os.environ)
     except BotError as error:
-        return Finding(check="configuration", verdict="bad", text=str(error))
-    return _good("configuration", f"{config or 'built-in settings'}, hash {config_hash(settings)[:16]}")
+        return Finding(check="configuration", verdict="bad", text=str(error)), None
+    return _good("configuration", f"{config or 'built-in settings'}, hash {config_hash(settings)[:16]}"), settings
+
+
+def _clock() -> Finding:
+    """Orders are stamped with it and venues refuse stamps that are off; a machine that woke up in 1970 is named."""
+    stamp = datetime.fromtimestamp(SystemClock().wall_ns() / 1e9, UTC)
+    text = f"{stamp:%Y-%m-%d %H:%M:%S} UTC"
+    if stamp.year < BUILT_IN:
+        return Finding(check="clock", verdict="bad", text=f"{text}: before this program was written; set the clock")
+    return _good("clock", text)
 
 
 def _writable(home: Path) -> Finding:
@@ -106,14 +119,19 @@ def _writable(home: Path) -> Finding:
     return _good("home", f"{home.absolute()}{'' if home.exists() else ' (made at the first run)'}")
 
 
-def _disk(home: Path) -> Finding:
-    free_gb = shutil.disk_usage(_nearest(home)).free / 1e9
-    if free_gb < DISK_FREE_GB_MIN:
-        return Finding(check="disk", verdict="warn", text=f"only {free_gb:.1f} GB free; the journal will need more")
-    return _good("disk", f"{free_gb:.1f} GB free")
+def _disk(home: Path, settings: Settings | None) -> Finding:
+    """Free space against the watermarks of the daemon."""
+    params = StorageParams() if settings is None else settings.storage
+    free_mib = shutil.disk_usage(_nearest(home)).free / (1 << 20)
+    if free_mib < params.disk_block_mib:
+        return Finding(check="disk", verdict="bad", text=f"only {free_mib:,.0f} MiB free: below "
+                       f"{params.disk_block_mib:g} nothing new is opened; make room")
+    if free_mib < params.disk_warn_mib:
+        return Finding(check="disk", verdict="warn", text=f"only {free_mib:,.0f} MiB free; the journal will need more")
+    return _good("disk", f"{free_mib:,.0f} MiB free")
 
 
-def _accounts(home: Path) -> Iterator[Finding]:
+def _accounts(home: Path, settings: Settings | None) -> Iterator[Finding]:
     """Accounts found: what those that run say of themselves, what keeps the others from going on."""
     for account in args.accounts(home):
         pid = account.holder()
@@ -123,6 +141,9 @@ def _accounts(home: Path) -> Iterator[Finding]:
             verdict = "warn" if verdict == "good" else verdict
             state += f"; kill latch found: HALTED until you {then}`evenkeel resume`"
         yield Finding(check=f"account {account.kind}/{account.account}", verdict=verdict, text=as_typed(state))
+        if account.journal.is_file() and verdict != "bad":
+            yield from (Finding(check=f"records {account.kind}/{account.account}", verdict=worth, text=as_typed(text))
+                        for worth, text in record_findings(account, settings, SystemClock().wall_ns()))
         killed = last_kill(account)
         if killed is not None:
             slow = bool(killed.get("late")) or killed.get("survives_restart") is False

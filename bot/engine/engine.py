@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from bot.domain import events as ev
 from bot.domain.errors import Fatal
 from bot.domain.events import AnyEvent, Event
@@ -22,10 +20,10 @@ from bot.engine import (
     market_desk,
     orders_desk,
     pairs_desk,
-    rate_desk,
 )
 from bot.engine.params import EngineParams
 from bot.engine.state import EngineState
+from bot.engine.state_bytes import read_state, write_state
 from bot.engine.step import Note, Step
 from bot.engine.turn import Turn
 from bot.engine.view import EngineView
@@ -34,17 +32,11 @@ from bot.portfolio.ledger import Ledger
 from bot.strategy.candidates import enumerate_pairs
 from bot.strategy.verdict import Candidate
 
-SNAPSHOT_SCHEMA: Final = 1
 _LOOKS_MAX: Final = 100
 _IDLE: Final = Step()
 _MARKET: Final = frozenset({
     ev.Marks, ev.TradingHalted, ev.BarsClosed, ev.FundingSettled, ev.ReferenceRate, ev.InstrumentsChanged,
 })
-
-
-class _Snapshot(msgspec.Struct):
-    schema: int
-    state: EngineState
 
 
 class Engine:
@@ -142,7 +134,6 @@ class Engine:
                 control_desk.begin_trading(turn)
             return
         lifecycle_desk.run_due(turn)
-        rate_desk.lift(turn)
         margin_desk.run_due(turn)
         account_desk.run_reads(turn)
         orders_desk.resolve_doubts(turn)
@@ -161,8 +152,8 @@ class Engine:
         state = self.state
         if not state.session.trading:
             return state.session.trade_from_ns if state.session.epoch else None
-        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
-               state.next_rebalance_ns, lifecycle_desk.next_ns(turn))
+        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), state.next_rebalance_ns,
+               lifecycle_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 
@@ -247,19 +238,14 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """The state's encoding."""
-        return msgspec.msgpack.encode(_Snapshot(SNAPSHOT_SCHEMA, self.state))
+        return write_state(self.state)
 
     @classmethod
     def restore(cls, params: EngineParams, data: bytes) -> Engine:
         """The engine behind a snapshot.
 
         Raises:
-            Fatal: if the bytes are not a snapshot of this schema.
+            Fatal: if the bytes are not a snapshot.
+            ConfigRefused: if a newer version of the program wrote it.
         """
-        try:
-            held = msgspec.msgpack.decode(data, type=_Snapshot)
-        except msgspec.DecodeError as error:
-            raise Fatal(f"snapshot cannot be read ({error}); start from the journal instead") from None
-        if held.schema != SNAPSHOT_SCHEMA:
-            raise Fatal(f"snapshot has schema {held.schema}, this program reads {SNAPSHOT_SCHEMA}")
-        return cls(params, held.state)
+        return cls(params, read_state(data))

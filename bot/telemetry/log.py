@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 import msgspec
 import structlog
 
+from bot.telemetry.log_repeats import RepeatFilter
 from bot.telemetry.names import LogEvent
 
 FILE_BYTES_MAX: Final = 10_000_000
@@ -23,6 +24,7 @@ class LogSink:
     """Writes finished lines to stderr and the log file; a full disk costs log lines, never the program."""
 
     def __init__(self, stream: TextIO | None, path: Path | None) -> None:
+        self.repeats = RepeatFilter()
         self._stream = stream
         self._file: RotatingFileHandler | None = None
         if path is not None:
@@ -44,7 +46,10 @@ class LogSink:
             self._file.emit(logging.makeLogRecord({"msg": json_line}))
 
     def close(self) -> None:
-        """Close the file."""
+        """Tell what was held back, and close the file."""
+        for line in self.repeats.untold():
+            text = msgspec.json.encode(line).decode()
+            self.write(text, text)
         if self._file is not None:
             self._file.close()
 
@@ -97,6 +102,7 @@ def configure_logging(*, level: str = "info", for_people: bool = False, stream: 
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            sink.repeats,
             _Render(for_people=for_people, colours=bool(stream is not None and stream.isatty())),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),

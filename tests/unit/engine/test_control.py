@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from bot.domain.commands import Alert, CancelOrder, ReadAccount
-from bot.domain.errors import Fatal
+from bot.domain.errors import ConfigRefused, Fatal
 from bot.domain.events import (
     ClockJumped,
     DeadlineReached,
@@ -19,6 +20,7 @@ from bot.domain.events import (
 from bot.domain.values import NS_PER_S, Nanos
 from bot.engine.engine import Engine
 from bot.engine.params import EngineParams
+from bot.engine.state_bytes import MIGRATIONS
 from bot.execution.order_states import OrderState
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import PairState
@@ -277,11 +279,30 @@ def test_time_that_goes_back_and_events_of_no_kind_are_fatal() -> None:
         engine.step(Event(Nanos(6)))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("data", [b"nonsense", b"\x82\xa6schema\x09\xa5state\x80"])
-def test_a_snapshot_of_another_kind_is_refused(data: bytes) -> None:
-    """Not ours, or of another schema: the journal is the way back."""
+def test_a_snapshot_that_is_none_is_fatal() -> None:
+    """The journal, or an older snapshot, is the way back."""
     with pytest.raises(Fatal, match="snapshot"):
-        Engine.restore(EngineParams(), data)
+        Engine.restore(EngineParams(), b"nonsense")
+    with pytest.raises(Fatal, match="snapshot"):
+        Engine.restore(EngineParams(), b"\x82\xa6schema\x00\xa5state\x80")  # older, and nobody knows how to bring it up
+
+
+def test_F70_a_snapshot_of_a_newer_program_is_refused() -> None:
+    """It is not passed over: its account has gone on under rules that we do not know."""
+    with pytest.raises(ConfigRefused, match="newer program"):
+        Engine.restore(EngineParams(), b"\x82\xa6schema\x09\xa5state\x80")
+
+
+def test_a_snapshot_of_an_older_schema_is_brought_to_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step by step, on plain values; the state comes out as if it had been written today."""
+    drive = opened()
+    data = drive.engine.snapshot()
+    old = msgspec.msgpack.decode(data)
+    old["schema"] = -1
+    old["state"]["old_notes"] = old["state"].pop("notes")
+    monkeypatch.setitem(MIGRATIONS, -1, lambda state: {**state, "notes": state["old_notes"]})
+    monkeypatch.setitem(MIGRATIONS, 0, lambda state: {key: value for key, value in state.items() if key != "old_notes"})
+    assert Engine.restore(drive.engine.params, msgspec.msgpack.encode(old)).snapshot() == data
 
 
 @pytest.mark.parametrize("change", [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,65 @@ def test_a_log_that_cannot_be_written_costs_lines_not_the_program(tmp_path: Path
     sink.close()
     assert sink.file_failures == 3
     assert stream.getvalue().count("log_file_failed") == 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds at which the next lines are stamped."""
+    now = [1_700_000_000.0]
+
+    def stamp(self: object, logger: object, method: str, event: dict[str, object]) -> dict[str, object]:
+        event["timestamp"] = datetime.fromtimestamp(now[0], UTC).isoformat()
+        return event
+
+    monkeypatch.setattr(structlog.processors.TimeStamper, "__call__", stamp)
+    return now
+
+
+def test_F73_a_storm_of_errors_stays_small(tmp_path: Path, clock: list[float]) -> None:
+    """Six minutes of errors, equal ones and more different ones than their budget: under a tenth of what an hour may
+    take, and each line is shown or counted.
+    """
+    stream = io.StringIO()
+    sink = configure_logging(stream=stream, path=tmp_path / "x.log")
+    log, why = structlog.get_logger(), "x" * 300
+    for window in range(36):
+        clock[0] += 10
+        for number in range(220):
+            log.error(LogEvent.SEND_FAILED, why=f"{why} {window} {number}")
+            if number % 10 == 0:
+                log.error(LogEvent.COMMIT_FAILED, why="disk full", at_ns=number)
+    sink.close()
+    assert len(stream.getvalue()) < 5_000_000
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 5_000_000
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    for name, count, shown in (("commit_failed", 36 * 22, 6), ("send_failed", 36 * 220, 36 * 200)):
+        kind = [line for line in lines if line["event"] == name]
+        untold = sum(line["held_back"] for line in lines if line.get("of") == name)
+        assert len(kind) == shown
+        assert shown + sum(line.get("held_back_before", 0) for line in kind) + untold == count
+
+
+def test_a_different_error_is_never_held_back_by_a_repeated_one(clock: list[float]) -> None:
+    """What differs passes at once, with the count of what was held back; and a repeated one comes again in a minute."""
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    log = structlog.get_logger()
+    for why in ("a", "a", "a", "b"):
+        log.warning(LogEvent.SEND_FAILED, why=why)
+    log.error(LogEvent.COMMIT_FAILED, why="a")
+    log.warning(LogEvent.SEND_FAILED, why="b")
+    clock[0] += 61
+    log.warning(LogEvent.SEND_FAILED, why="b")
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    told = [(line["why"], line.get("held_back_before", 0)) for line in lines]
+    assert told == [("a", 0), ("b", 2), ("a", 0), ("b", 1)]
+
+
+def test_plain_lines_are_never_held_back(clock: list[float]) -> None:
+    """One line per decision, however fast the demo goes."""
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    for _ in range(500):
+        structlog.get_logger().info(LogEvent.REBALANCE_DONE, pairs=1)
+    assert stream.getvalue().count("\n") == 500
