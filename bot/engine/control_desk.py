@@ -12,6 +12,11 @@ from bot.execution.pair_execution import hedged_base
 from bot.portfolio.pairs import PairState
 
 OPERATOR_REASONS = ("operator", "flatten", "kill", "drawdown", "daily_loss", "runaway", "doubts", "storage")
+KILL_READ_NS = 5 * NS_PER_S
+"""While a kill closes pairs the venues are read this often at least."""
+KILL_PAGE_NS = 45 * NS_PER_S
+"""A kill that is not proven flat by then is paged."""
+KILL_PAGE_AGAIN_NS = 300 * NS_PER_S
 OPERATOR_BLOCKS = ("foreign_orders", "foreign_fill", "books_differ", "orphan_holding")
 
 
@@ -141,6 +146,7 @@ def _kill(turn: Turn, event: Control) -> None:
     if turn.state.modes.halt(turn.reason("kill", text, "operator: resume")):
         turn.alert("killed", f"kill switch by {event.actor}: {text}", page=True)
     turn.state.killed_flatten = True
+    turn.state.kill_page_ns = Nanos(turn.now_ns + KILL_PAGE_NS)
     turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill")
     orders_desk.cancel_all(turn)
     _close_all(turn, "kill", urgent=True)
@@ -169,17 +175,29 @@ def _close_all(turn: Turn, reason: str, *, urgent: bool) -> None:
 
 
 def verify_flat(turn: Turn) -> None:
-    """After a kill: say once that every venue has shown no position and no open order."""
-    if not turn.state.killed_flatten or any(pair.live for pair in turn.state.pairs.values()):
+    """After a kill: read the venues often, and say once that each has shown no position and no open order.
+
+    A fill or an end of which the private stream never told is found by these reads alone. What a venue showed while a
+    pair was still being closed proves nothing.
+    """
+    if not turn.state.killed_flatten:
         return
-    waiting = [venue for venue in turn.state.venues.values() if venue.flat_proven_ns is None]
-    if not waiting:
-        turn.state.killed_flatten = False
+    venues = turn.state.venues.values()
+    live = any(pair.live for pair in turn.state.pairs.values())
+    for venue in venues:
+        if live:
+            venue.flat_proven_ns = None
+        within_ns = KILL_READ_NS if live else NS_PER_S
+        if venue.flat_proven_ns is None and not venue.read_id and (
+                venue.next_read_ns is None or venue.next_read_ns > turn.now_ns + within_ns):
+            venue.next_read_ns = Nanos(turn.now_ns + within_ns)
+    unproven = [venue.venue for venue in venues if venue.flat_proven_ns is None]
+    if not unproven:
+        turn.state.killed_flatten, turn.state.kill_page_ns = False, None
         turn.note("kill_verified_flat", venues=",".join(turn.state.venues))
-        return
-    for venue in waiting:
-        if not venue.read_id and (venue.next_read_ns is None or venue.next_read_ns > turn.now_ns + NS_PER_S):
-            venue.next_read_ns = Nanos(turn.now_ns + NS_PER_S)
+    elif turn.state.kill_page_ns is None or turn.now_ns >= turn.state.kill_page_ns:
+        turn.state.kill_page_ns = Nanos(turn.now_ns + KILL_PAGE_AGAIN_NS)
+        turn.alert("kill_not_proven", f"killed, and not proven flat yet: {', '.join(unproven)}; going on", page=True)
 
 
 def on_storage_failed(turn: Turn, event: StorageFailed) -> None:

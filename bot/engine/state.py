@@ -102,4 +102,6 @@ class EngineState(msgspec.Struct):
     decisions_made: int = 0
     idle_reasons: dict[str, int] = {}
     killed_flatten: bool = False
+    kill_page_ns: Nanos | None = None
+    """When a person is paged (again) about a kill that is not proven flat."""
     """The kill switch was ordered to end flat (not `--hold`)."""
