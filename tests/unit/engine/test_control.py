@@ -9,6 +9,7 @@ from bot.domain.commands import Alert, CancelOrder, ReadAccount
 from bot.domain.errors import ConfigRefused, Fatal
 from bot.domain.events import (
     ClockJumped,
+    Control,
     DeadlineReached,
     DiskLow,
     Event,
@@ -17,7 +18,7 @@ from bot.domain.events import (
     StorageRestored,
     VenueConnection,
 )
-from bot.domain.values import NS_PER_S, Nanos
+from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos
 from bot.engine.engine import Engine
 from bot.engine.params import EngineParams
 from bot.engine.state_bytes import MIGRATIONS
@@ -25,6 +26,8 @@ from bot.execution.order_states import OrderState
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import PairState
 from bot.risk.modes import Mode, Reason
+from bot.venues.simulated.fault_kinds import FaultKind
+from bot.venues.simulated.faults import FaultPlan, FaultRates, Strike
 from tests.unit.engine.driving import ALPHA, ONE_VENUE, PERP, SPOT, T0, Drive, session
 
 SLOW = EngineParams(execution=ExecutionParams(slice_usd_max=1_000.0))
@@ -87,6 +90,33 @@ def test_kill_ends_flat_verified_by_the_venue_and_latches() -> None:
     assert mode(drive) is Mode.HALTED
     assert drive.notes.count("kill_verified_flat") == 1
     assert drive.engine.state.pairs_made == 1
+
+
+def test_F79_a_kill_that_no_stream_tells_of_is_proven_by_reads() -> None:
+    """Every private event is lost: the venue is read each five seconds until it shows flat."""
+    plan = FaultPlan(rates=FaultRates.of(dropped_event=1.0), start_ns=opened().now, end_ns=T0 + NS_PER_DAY)
+    drive = Drive(faults=plan).run_to_note("pair_opened")
+    at_ns = drive.now
+    drive.control(OperatorAction.KILL)
+    drive.run_to_note("kill_verified_flat")
+    assert drive.now - at_ns < 20 * NS_PER_S
+    assert drive.exchange.account(ALPHA).holdings.positions == {}
+
+
+def test_F79_a_kill_that_is_not_proven_is_paged_and_goes_on() -> None:
+    """The venue is away: within 60 s a person is told, again after five minutes, and it ends flat when it answers."""
+    away_ns = opened().now + NS_PER_S
+    down = Strike(FaultKind.VENUE_DOWN, away_ns, away_ns + 400 * NS_PER_S, ALPHA)
+    drive = Drive(faults=FaultPlan(strikes=(down,))).run_to_note("pair_opened")
+    drive.hand_in(Control(Nanos(away_ns + 1), OperatorAction.KILL, "test"))
+    drive.run_to_note("kill_verified_flat")
+    assert away_ns + 400 * NS_PER_S < drive.now < away_ns + 460 * NS_PER_S
+    paged_s = [(event.at_ns - away_ns) / NS_PER_S for event, step in zip(drive.events, drive.steps, strict=True)
+               for command in step.commands if isinstance(command, Alert) and command.name == "kill_not_proven"]
+    assert len(paged_s) == 2
+    assert 45 <= paged_s[0] <= 60
+    assert 345 <= paged_s[1] <= 360
+    assert drive.engine.state.kill_page_ns is None
 
 
 def test_kill_while_opening_sends_no_opening_order_after_it() -> None:
