@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from bot.cli.output import cell, emit
 from bot.research.calculation import Calculation, Value
+from bot.research.sheet import Column, Sheet
+
+_KEPT: Final = 3
+"""So many columns stand on any terminal."""
 
 
 def show(calculation: Calculation, as_json: bool) -> int:
@@ -38,21 +42,27 @@ def rendered(calculation: Calculation) -> Any:
 
 
 def records(title: str, rows: tuple[dict[str, Value], ...]) -> Any:
-    """One table of records, numbers right."""
-    from rich import box
-    from rich.table import Table
+    """One table of records, numbers right; a narrow terminal loses the last columns first, and is told which."""
+    from rich.console import Group
+    from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     names = list(dict.fromkeys(name for row in rows for name in row))
-    for name in names:
-        table.add_column(name, justify="left" if any(isinstance(row.get(name), str) for row in rows) else "right")
-    for row in rows:
-        table.add_row(*(shown(row.get(name)) for name in names))
-    return table
+    columns = [Column(name, place if place >= _KEPT else 0,
+                      left=any(isinstance(row.get(name), str) and row.get(name) for row in rows))
+               for place, name in enumerate(names)]
+    sheet = Sheet(columns, [[short(row.get(name)) for name in names] for row in rows])
+    return Group(Text(title, style="dim"), sheet)
 
 
 def shown(value: Value) -> str:
     """A figure with six significant digits, thousands apart; unknown is a dash."""
-    if isinstance(value, float) and abs(value) >= 1e5:
+    if isinstance(value, float) and abs(value) >= 1e3:
         return f"{value:,.2f}"
+    return cell(value)
+
+
+def short(value: Value) -> str:
+    """A figure of a table: whole from a hundred on, four digits below."""
+    if isinstance(value, float):
+        return "0" if abs(value) < 1e-9 else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"
     return cell(value)

@@ -13,7 +13,7 @@ from bot.domain.events import (
     VenueConnection,
 )
 from bot.domain.values import MONEY, NS_PER_S, ZERO, Nanos, Wallet, is_pair_owner
-from bot.engine import funding_desk, orders_desk, pairs_desk
+from bot.engine import funding_desk, orders_desk, pairs_desk, rate_desk
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution import order_states
@@ -43,6 +43,7 @@ def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
     shares = turn.ledger.apply_forced_fill(event, instrument, turn.state.market.mid(event.instrument))
     if not shares:
         return
+    turn.state.venues[event.venue].moved_ns = turn.now_ns
     turn.note("forced_fill", instrument=event.instrument, cause=event.cause,
               quantity_base=instrument.quantity(event.quantity_lots), price=instrument.price(event.price_ticks))
     turn.alert(event.cause, f"{event.instrument}: the venue closed {instrument.quantity(event.quantity_lots):f} at "
@@ -57,6 +58,7 @@ def on_transfer_ended(turn: Turn, event: TransferEnded) -> None:
     """Cash arrived, or came back."""
     if not turn.ledger.end_transfer(event):
         return
+    turn.state.venues[event.venue].moved_ns = turn.now_ns
     turn.state.transfers.pop(event.transfer_id, None)
     turn.state.transfers_overdue.pop(event.transfer_id, None)
     turn.note("transfer_ended", transfer_id=event.transfer_id, ok=event.ok, fee_usd=event.fee_usd, why=event.why)
@@ -87,11 +89,14 @@ def distrust(turn: Turn, venue: VenueState, why: str) -> None:
 
 
 def on_read_failed(turn: Turn, event: ReadFailed) -> None:
-    """A failed read proves nothing; ask again soon."""
+    """A failed read proves nothing; ask again soon, less often each time, and not before the venue wants to hear it."""
     venue = turn.state.venues[event.venue]
+    rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
     if event.request_id == venue.read_id:
         venue.read_id = ""
-        venue.next_read_ns = Nanos(turn.now_ns + NS_PER_S)
+        venue.reads_failed += 1
+        pause_s = min(2.0 ** min(venue.reads_failed - 1, 10), turn.params.risk.read_retry_s_max)
+        venue.next_read_ns = Nanos(turn.now_ns + int(pause_s * NS_PER_S))
 
 
 def on_report(turn: Turn, event: AccountReport) -> None:
@@ -112,7 +117,7 @@ def on_report(turn: Turn, event: AccountReport) -> None:
     venue.cursor = max(venue.cursor, event.cursor)
     if event.request_id != venue.read_id:
         return  # an older answer: what it brought is booked, but it proves nothing about now
-    venue.read_id = ""
+    venue.read_id, venue.reads_failed = "", 0
     venue.next_read_ns = Nanos(turn.now_ns + reconcile_every_ns(turn))
     _compare_orders(turn, event)
     _compare_books(turn, venue, event)
@@ -144,6 +149,9 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         if adopt_costs(turn.ledger, event.venue, event.positions, event.futures_usd):
             turn.note("costs_adopted", venue=event.venue)
         differences = compare_books(event, turn.ledger, turn.state.market.instruments)
+        if differences and event.taken_ns < venue.moved_ns + int(turn.params.risk.read_lag_s_max * NS_PER_S):
+            venue.next_read_ns = Nanos(turn.now_ns + 2 * NS_PER_S)  # the read may not have caught up with our trades
+            return
         if differences:
             _differ(turn, venue, "; ".join(f"{d.what}: venue {d.venue_says}, books {d.we_say}" for d in differences))
             return
@@ -228,7 +236,9 @@ def run_reads(turn: Turn) -> None:
             venue.read_id = ""
             venue.next_read_ns = turn.now_ns
         if not venue.read_id and venue.next_read_ns is not None and venue.next_read_ns <= turn.now_ns:
-            turn.read_account(venue)
+            venue.next_read_ns = Nanos(max(venue.next_read_ns, rate_desk.reads_from_ns(venue)))
+            if venue.next_read_ns <= turn.now_ns:
+                turn.read_account(venue)
 
 
 def next_read_ns(turn: Turn) -> Nanos | None:

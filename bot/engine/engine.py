@@ -20,6 +20,7 @@ from bot.engine import (
     market_desk,
     orders_desk,
     pairs_desk,
+    rate_desk,
 )
 from bot.engine.params import EngineParams
 from bot.engine.state import EngineState
@@ -134,6 +135,7 @@ class Engine:
                 control_desk.begin_trading(turn)
             return
         lifecycle_desk.run_due(turn)
+        rate_desk.lift(turn)
         margin_desk.run_due(turn)
         account_desk.run_reads(turn)
         orders_desk.resolve_doubts(turn)
@@ -152,8 +154,8 @@ class Engine:
         state = self.state
         if not state.session.trading:
             return state.session.trade_from_ns if state.session.epoch else None
-        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), state.next_rebalance_ns,
-               lifecycle_desk.next_ns(turn))
+        due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
+               state.next_rebalance_ns, lifecycle_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 

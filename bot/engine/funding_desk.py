@@ -26,6 +26,7 @@ def on_paid(turn: Turn, event: FundingPaid) -> None:
     shares = turn.ledger.apply_funding(event, turn.instrument(event.instrument))
     if not shares:
         return
+    turn.state.venues[event.venue].moved_ns = turn.now_ns
     turn.note("funding_booked", instrument=event.instrument, settled_ns=event.settled_ns,
               amount_usd=event.amount_usd, rate=event.rate, quantity_base=event.quantity,
               owners=",".join(share.owner for share in shares))

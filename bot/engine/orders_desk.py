@@ -18,6 +18,7 @@ from bot.domain.events import (
 )
 from bot.domain.orders import OrderIntent, Refusal, TimeInForce
 from bot.domain.values import DUST, NS_PER_MINUTE, NS_PER_S, InstrumentId, Nanos, OrderId, Owner, Venue, is_pair_owner
+from bot.engine import rate_desk
 from bot.engine.exposure import exposure_of
 from bot.engine.state import EngineState
 from bot.engine.turn import Turn
@@ -136,6 +137,7 @@ def on_rejected(turn: Turn, event: OrderRejected) -> None:
     if order is None:
         return
     order_states.on_rejected(order, event)
+    rate_desk.heed(turn, event.venue, event.reason, event.retry_after_s, event.text)
     turn.note("order_rejected", order_id=event.order_id, instrument=order.intent.instrument,
               reason=event.reason.value, text=event.text[:200], purpose=order.intent.purpose)
     instrument = order.intent.instrument
@@ -152,6 +154,7 @@ def on_rejected(turn: Turn, event: OrderRejected) -> None:
 
 def on_unknown(turn: Turn, event: OrderUnknown) -> None:
     """A create whose outcome is not known: ask, never send again (R1, R2)."""
+    rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
     order = turn.state.orders.get(event.order_id)
     if order is not None:
         order_states.on_unknown(order, event, turn.params.execution)
@@ -169,6 +172,7 @@ def on_closed(turn: Turn, event: OrderClosed) -> None:
 
 def on_cancel_failed(turn: Turn, event: CancelFailed) -> None:
     """Neither success nor failure of the order: ask what it is."""
+    rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
     order = turn.state.orders.get(event.order_id)
     if order is not None and order.live:
         order_states.doubt(order, event.at_ns, turn.params.execution)
@@ -211,6 +215,7 @@ def on_fill(turn: Turn, fill: Fill) -> None:
     instrument = turn.rules_then(fill)
     if not turn.ledger.apply_fill(fill, owner, instrument, turn.state.market.mid(fill.instrument)):
         return
+    turn.state.venues[fill.venue].moved_ns = turn.now_ns
     turn.note("fill_booked", order_id=fill.order_id, instrument=fill.instrument, owner=owner,
               side=fill.side.name.lower(), quantity_base=instrument.quantity(fill.quantity_lots),
               price=instrument.price(fill.price_ticks), fee=fill.fee, fee_in_base=fill.fee_in_base, maker=fill.maker)
@@ -251,13 +256,25 @@ def resolve_doubts(turn: Turn) -> None:
             order_states.doubt(order, turn.now_ns, params)
             turn.look(order.intent.owner)
         if order.next_query_ns is not None and order.next_query_ns <= turn.now_ns:
-            order_states.queried(order, turn.now_ns, params)
-            turn.commands.append(QueryOrder(order.intent.venue, order.intent.instrument, order_id))
+            _ask(turn, order)
         doubt_ns = order.doubt_since_ns
         if doubt_ns is not None and not order.alerted and turn.now_ns - doubt_ns >= params.unknown_alert_s * NS_PER_S:
             order.alerted = True
             _alert_unknown(turn, order)
     _lift_unknown(turn)
+
+
+def _ask(turn: Turn, order: Order) -> None:
+    """Query an order in doubt; where the venue has no validity window it may still come, so it is cancelled too."""
+    intent, params = order.intent, turn.params.execution
+    calm_ns = rate_desk.reads_from_ns(turn.state.venues[intent.venue])
+    if calm_ns > turn.now_ns:
+        order.next_query_ns = Nanos(calm_ns)
+        return
+    order_states.queried(order, turn.now_ns, params)
+    if order.state is OrderState.UNKNOWN and intent.venue in params.venues_without_validity:
+        turn.commands.append(CancelOrder(intent.venue, intent.instrument, intent.order_id))
+    turn.commands.append(QueryOrder(intent.venue, intent.instrument, intent.order_id))
 
 
 def _alert_unknown(turn: Turn, order: Order) -> None:

@@ -57,6 +57,12 @@ class VenueState(msgspec.Struct):
     next_margin_ns: Nanos = Nanos(0)
     margin_due: bool = False
     """Marks moved: the pool is judged at the end of this instant."""
+    waits: dict[str, Nanos] = {}
+    """Until when the venue asked us to wait, by reason (`rate_desk`)."""
+    reads_failed: int = 0
+    """Account reads in a row that got no usable answer."""
+    moved_ns: Nanos = Nanos(0)
+    """When something of ours was last booked here: reads may lag behind it."""
     flat_proven_ns: Nanos | None = None
     """When the venue itself last showed no position and no open order."""
 

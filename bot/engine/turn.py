@@ -71,6 +71,7 @@ class Turn:
     def transfer(self, command: Transfer, why: str) -> None:
         """Move cash between our wallets; it is in transit in the ledger from here."""
         self.ledger.begin_transfer(command)
+        self.state.venues[command.venue_from].moved_ns = self.now_ns
         self.state.transfers[command.transfer_id] = self.now_ns
         self.commands.append(command)
         self.note("transfer_sent", transfer_id=command.transfer_id, venue_from=command.venue_from,

@@ -131,7 +131,7 @@ def on_report(order: Order, event: OrderReport, params: ExecutionParams) -> None
             _close(order, event.at_ns, _FINAL[event.status], event.filled_lots, params)
         return
     taken_ns = event.at_ns if event.taken_ns is None else event.taken_ns
-    provable = taken_ns >= order.sent_ns + int(params.absence_after_s * NS_PER_S)
+    provable = taken_ns >= provable_ns(order, params)
     if not event.found and event.sources >= 2 and provable and order.filled_lots == 0:
         order.state = OrderState.NOT_PLACED
         _clear_doubt(order)
@@ -151,8 +151,15 @@ def queried(order: Order, at_ns: Nanos, params: ExecutionParams) -> None:
     Backing off never passes the instant from which absence can be proven: a pair may be waiting for that proof.
     """
     order.query_delay_ns = min(order.query_delay_ns * 2, int(params.unknown_query_max_s * NS_PER_S))
-    next_ns, provable_ns = at_ns + order.query_delay_ns, order.sent_ns + int(params.absence_after_s * NS_PER_S)
-    order.next_query_ns = Nanos(provable_ns if at_ns < provable_ns < next_ns else next_ns)
+    next_ns, proof_ns = at_ns + order.query_delay_ns, provable_ns(order, params)
+    order.next_query_ns = Nanos(proof_ns if at_ns < proof_ns < next_ns else next_ns)
+
+
+def provable_ns(order: Order, params: ExecutionParams) -> int:
+    """From when on a venue's "not found" proves that this order was never booked (R3)."""
+    endless = order.intent.venue in params.venues_without_validity
+    after_s = params.absence_without_validity_s if endless else params.absence_after_s
+    return order.sent_ns + int(after_s * NS_PER_S)
 
 
 def _close(order: Order, at_ns: Nanos, state: OrderState, filled_lots: int, params: ExecutionParams) -> None:

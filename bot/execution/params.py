@@ -50,8 +50,13 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     unknown_query_max_s: float = 10.0
     unknown_alert_s: float = 30.0
     """UNKNOWN for so long: alert, and no opens at that venue."""
-    absence_after_s: float = 8.0
-    """R3: validity window (5 s) + clock error (1 s) + 2 s; only then can "not found" prove absence."""
+    absence_after_s: float = 18.0
+    """R3: validity window (5 s) + clock error (1 s) + 2 s + how far reads may lag (10 s); only then "not found"
+    can prove absence."""
+    venues_without_validity: tuple[str, ...] = ()
+    """Venues at which a create never grows too old: it may be booked a minute after it was sent."""
+    absence_without_validity_s: float = 120.0
+    """There "not found" proves absence only after so long, and the order is cancelled at each query until then."""
     makers: bool = False
     """Work the harder leg as maker where the market shows ticks; off on bars (all taker)."""
     maker_wait_s: float = 20.0
@@ -70,6 +75,8 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("collar_max_bps must be above 0 and at most 1000 (10 %)")
         if self.absence_after_s < 8:
             raise ValueError("absence_after_s must be at least 8 (validity 5 s + clock 1 s + 2 s)")
+        if not self.absence_after_s <= self.absence_without_validity_s <= 3600:
+            raise ValueError("absence_without_validity_s must be within absence_after_s..3600")
         if not 0 < self.unwind_after_s <= self.page_after_s <= 60:
             raise ValueError("0 < unwind_after_s <= page_after_s <= 60 must hold")
         if not self.maker_wait_s > 0:

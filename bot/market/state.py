@@ -21,6 +21,7 @@ from bot.domain.events import (
 )
 from bot.domain.instrument import Instrument
 from bot.domain.values import MONEY, NS_PER_S, InstrumentId, Nanos, Venue
+from bot.market import sanity
 from bot.market.basis import BasisTracker
 from bot.market.funding import FundingHistory
 from bot.market.rules import RuleChange, changes_of
@@ -47,6 +48,10 @@ class MarketState(msgspec.Struct):
     funding: dict[InstrumentId, FundingHistory] = {}
     basis: dict[str, BasisTracker] = {}
     """By `long leg|short leg`."""
+    suspects: dict[str, tuple[int, float]] = {}
+    """Prices beyond the collar that wait for a second sample: (seen, price), by instrument or `mark of it`."""
+    odd_prices: int = 0
+    """How many quotes and marks were not believed."""
     venue_ns: dict[Venue, int] = {}
     """Newest market event of each venue."""
     former_rules: dict[InstrumentId, list[tuple[int, Instrument]]] = {}
@@ -61,33 +66,75 @@ class MarketState(msgspec.Struct):
     def fold_quotes(self, event: Quotes) -> None:
         """Newest quote wins; a halted instrument trades again with its first quote."""
         at_ns = event.at_ns
-        quotes = self.quotes
         if self.unconfirmed:
             known = tuple(quote for quote in event.quotes if quote.instrument not in self.unconfirmed)
             event = Quotes(at_ns, event.venue, known, event.values)
+        quotes, halted = self.quotes, self.halted
         for quote in event.quotes:
-            quotes[quote.instrument] = (at_ns, quote)
+            name = quote.instrument
+            held = quotes.get(name)
+            if 0 < quote.bid_ticks < quote.ask_ticks and quote.bid_lots > 0 and quote.ask_lots > 0 and (
+                    held is None or self._near(quote, held[1]) or self._believed(at_ns, quote, held)):
+                quotes[name] = (at_ns, quote)
+                if halted:
+                    halted.pop(name, None)
+            else:
+                self.odd_prices += 1
         if event.values is not self.mids_value.get(event.quotes[0].instrument if event.quotes else InstrumentId("")):
             for quote in event.quotes:
                 self.mids_value[quote.instrument] = event.values
-        if self.halted:
-            for quote in event.quotes:
-                self.halted.pop(quote.instrument, None)
         self.venue_ns[event.venue] = at_ns
 
+    @staticmethod
+    def _near(quote: Quote, held: Quote) -> bool:
+        """The usual case, in whole ticks: the mid moved by a tenth at most."""
+        now, before = quote.bid_ticks + quote.ask_ticks, held.bid_ticks + held.ask_ticks
+        return abs(now - before) * 10 <= min(now, before)
+
+    def _believed(self, at_ns: int, quote: Quote, held: tuple[int, Quote]) -> bool:
+        """A quote beyond the collar: a mark of the coin near it, an agreeing second sample, or nothing to compare."""
+        instrument = self.instruments.get(quote.instrument)
+        if instrument is None or at_ns - held[0] > sanity.STANDS_NS:
+            return True
+        price = (quote.bid_ticks + quote.ask_ticks) * float(instrument.tick_size) / 2
+        marks = (mark for name, mark in self.marks.items() if self.instruments[name].coin == instrument.coin)
+        return sanity.seconded(price, (mark.mark for mark in marks)) or self._twice(quote.instrument, at_ns, price)
+
+    def _twice(self, name: str, at_ns: int, price: float) -> bool:
+        """Whether an earlier sample agreed with this one; else this one waits for the next."""
+        seen = self.suspects.pop(name, None)
+        if seen is not None and seen[0] < at_ns and not sanity.far(seen[1], price):
+            return True
+        self.suspects[name] = (at_ns, price)
+        return False
+
     def fold_marks(self, event: Marks) -> None:
-        """Newest mark wins; only those at a common bar edge price equity."""
+        """Newest believable mark wins; only those at a common bar edge price equity."""
         marks = self.marks
         if self.unconfirmed:
             known = tuple(mark for mark in event.marks if mark.instrument not in self.unconfirmed)
             event = Marks(event.at_ns, event.venue, known, event.values)
+        values = self.value_marks if event.values else None
         for mark in event.marks:
+            held = marks.get(mark.instrument)
+            if not sanity.positive(mark) or (held is not None and not self._marked(event.at_ns, mark, held)):
+                self.odd_prices += 1
+                continue
             marks[mark.instrument] = mark
-        if event.values:
-            values = self.value_marks
-            for mark in event.marks:
+            if values is not None:
                 values[mark.instrument] = mark.mark
         self.marks_ns[event.venue] = self.venue_ns[event.venue] = event.at_ns
+
+    def _marked(self, at_ns: int, mark: Mark, held: Mark) -> bool:
+        """A mark beyond the collar of the last one: its index or its own market near it, or a second sample."""
+        price = float(mark.mark)
+        if not sanity.far(price, float(held.mark)):
+            return True
+        instrument = self.instruments.get(mark.instrument)
+        if instrument is None or at_ns - self.marks_ns.get(instrument.venue, 0) > sanity.STANDS_NS:
+            return True
+        return sanity.seconded(price, (mark.index, self.mid(mark.instrument))) or self._twice(
+            f"mark of {mark.instrument}", at_ns, price)
 
     def fold_bars(self, event: BarsClosed) -> None:
         """A finished bar's close."""

@@ -40,7 +40,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     def missing_usd(self, reference: Matrix | Vector) -> Matrix:
         """Cash that brings each pool to the reference distance; NaN or negative where none is missing."""
         held = self.notional_usd + self.maintenance_usd
-        out: Matrix = reference * held + self.maintenance_usd - self.equity_usd
+        with np.errstate(invalid="ignore"):
+            out: Matrix = reference * held + self.maintenance_usd - self.equity_usd
         return out
 
 

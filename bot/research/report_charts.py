@@ -35,7 +35,7 @@ def line_chart(labels: Sequence[str], values: Sequence[float], *, unit: str, hei
     """
     if len(values) < 2:
         return "<p>-</p>"
-    low, high = _bounds(values, with_zero=fill)
+    low, high = axis_bounds(values, with_zero=fill)
     bottom = height - BOTTOM
     span = WIDTH - LEFT - RIGHT
 
@@ -54,7 +54,7 @@ def line_chart(labels: Sequence[str], values: Sequence[float], *, unit: str, hei
     names = "".join(
         f'<text class="tick" x="{x(place):.1f}" y="{height - 6}" text-anchor="{_anchor(place, len(values))}">'
         f"{escape(labels[place])}</text>" for place in ticks)
-    return (f'<svg viewBox="0 0 {WIDTH} {height}" role="img">{_grid(low, high, bottom, unit)}{area}'
+    return (f'<svg viewBox="0 0 {WIDTH} {height}" role="img">{horizontal_grid(low, high, bottom, unit)}{area}'
             f'<path class="line" d="{path}"/>{names}</svg>')
 
 
@@ -75,7 +75,7 @@ def stacked_bars(groups: Sequence[tuple[str, Sequence[tuple[str, float]]]], *, u
     for _, parts in groups:
         ends.append(sum(value for _, value in parts if value > 0))
         ends.append(sum(value for _, value in parts if value < 0))
-    low, high = _bounds(ends, with_zero=True)
+    low, high = axis_bounds(ends, with_zero=True)
     bottom = height - BOTTOM
     step = (WIDTH - LEFT - RIGHT) / len(groups)
     scale = (bottom - TOP) / (high - low)
@@ -94,7 +94,7 @@ def stacked_bars(groups: Sequence[tuple[str, Sequence[tuple[str, float]]]], *, u
                       f"{escape(label)}</text>")
     zero = TOP + high * scale
     axis = f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{zero:.1f}" y2="{zero:.1f}"/>'
-    grid = _grid(low, high, bottom, unit)
+    grid = horizontal_grid(low, high, bottom, unit)
     return f'<svg viewBox="0 0 {WIDTH} {height}" role="img">{grid}{"".join(shapes)}{axis}</svg>'
 
 
@@ -137,7 +137,7 @@ def _thinned(values: Sequence[float]) -> list[int]:
     return sorted(kept)
 
 
-def _grid(low: float, high: float, bottom: int, unit: str) -> str:
+def horizontal_grid(low: float, high: float, bottom: int, unit: str) -> str:
     """Horizontal lines at round values with their labels."""
     step = _round_step((high - low) / 4)
     places = max(0, -math.floor(math.log10(step)))
@@ -157,7 +157,7 @@ def _round_step(raw: float) -> float:
     return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= raw * (1 - 1e-9))
 
 
-def _bounds(values: Sequence[float], *, with_zero: bool) -> tuple[float, float]:
+def axis_bounds(values: Sequence[float], *, with_zero: bool) -> tuple[float, float]:
     """A little air around the values; never empty."""
     low, high = min(values), max(values)
     if with_zero:

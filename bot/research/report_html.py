@@ -5,11 +5,11 @@ Readable in light and in dark, no script. Whatever came from a run (symbols, rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from bot.research.html_page import page, section, table
 from bot.research.number_text import duration, number, pct, share, usd, words
 from bot.research.report_charts import heat_table, line_chart, stacked_bars
 from bot.research.report_text import coverage_cell, coverage_columns
@@ -17,30 +17,6 @@ from bot.research.run_document import PairRow, RunReport
 
 PARTS_SHOWN: Final = ("funding", "basis", "price", "fees", "slippage", "borrow")
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1c2430;--dim:#5d6b7c;--paper:#fbfaf7;--card:#fff;--rule:#dcdfe4;--gain:#1a8a5a;
---loss:#c43d3d;--line:#1f6feb}
-@media(prefers-color-scheme:dark){:root{--ink:#e3e8ee;--dim:#93a1b1;--paper:#12161c;--card:#1a2029;--rule:#303946;
---gain:#3fb37f;--loss:#e06c6c;--line:#6aa5ff}}
-body{margin:0 auto;max-width:1080px;padding:24px 20px 60px;background:var(--paper);color:var(--ink);
-font:14px/1.45 system-ui,sans-serif}
-h1{font-size:20px;margin:0 0 2px}h2{font-size:13px;letter-spacing:.06em;text-transform:uppercase;color:var(--dim);
-margin:30px 0 8px}
-.dim,.tick{color:var(--dim);fill:var(--dim)}.tick{font-size:11px}code{font-size:12px;overflow-wrap:anywhere}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(145px,1fr));gap:8px}
-.card{background:var(--card);border:1px solid var(--rule);border-radius:6px;padding:8px 10px}
-.card b{display:block;font-size:17px;font-variant-numeric:tabular-nums}.card span{color:var(--dim);font-size:12px}
-.gain{color:var(--gain)}.loss{color:var(--loss)}
-svg{display:block;width:100%;height:auto;background:var(--card);border:1px solid var(--rule);border-radius:6px}
-.grid{stroke:var(--rule)}.zero{stroke:var(--dim)}.line{fill:none;stroke:var(--line);stroke-width:1.6}
-.area{fill:var(--loss);opacity:.18}
-.p0{fill:#2f9e6e}.p1{fill:#4c8df5}.p2{fill:#9a6fd8}.p3{fill:#d9534f}.p4{fill:#e39a36}.p5{fill:#8b95a3}
-.key i{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 5px 0 14px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
-th,td{padding:4px 8px;border-bottom:1px solid var(--rule);text-align:right;white-space:nowrap}
-th{color:var(--dim);font-weight:500}th:first-child,td:first-child,.text{text-align:left}
-td.wrap{white-space:normal;text-align:left}
-"""
 KEY_COLOURS: Final = ("#2f9e6e", "#4c8df5", "#9a6fd8", "#d9534f", "#e39a36", "#8b95a3")
 
 
@@ -48,22 +24,15 @@ def report_html(report: RunReport) -> str:
     """The whole file as text; write it as UTF-8."""
     title = f"Evenkeel {report.run.kind}, {report.period.start[:10]} to {report.period.end[:10]}"
     sections = (
-        _section("Summary", _cards(report)), _section("Equity, USD", _equity(report)),
-        _section("Drawdown", _drawdown(report)), _section("Attribution by year, USD", _attribution(report)),
-        _section("Funding by month, USD", _months(report)), _section("By year", _years(report)),
-        _section("Pairs", _pairs(report.pairs)), _section("Risk events", _risk(report)),
-        _section("Coverage", _coverage(report)), _section("Decisions: candidates by reason", _decisions(report)),
-        _section("Run", _run(report)),
+        section("Summary", _cards(report)), section("Equity, USD", _equity(report)),
+        section("Drawdown", _drawdown(report)), section("Attribution by year, USD", _attribution(report)),
+        section("Funding by month, USD", _months(report)), section("By year", _years(report)),
+        section("Pairs", _pairs(report.pairs)), section("Risk events", _risk(report)),
+        section("Coverage", _coverage(report)), section("Decisions: candidates by reason", _decisions(report)),
+        section("Run", _run(report)),
     )
-    return ('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{escape(title)}</title><style>{STYLE}</style></head><body><h1>{escape(title)}</h1>"
-            f'<div class="dim">fills: {escape(report.run.fill_model)}; returns sampled daily at 00 UTC; '
-            f"USDT = USDC = 1 USD</div>{''.join(sections)}</body></html>\n")
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>\n"
+    subtitle = f"fills: {report.run.fill_model}; returns sampled daily at 00 UTC; USDT = USDC = 1 USD"
+    return page(title, subtitle, sections)
 
 
 def _cards(report: RunReport) -> str:
@@ -112,7 +81,7 @@ def _attribution(report: RunReport) -> str:
     parts = report.attribution_usd
     head = (*PARTS_SHOWN, "total", "residual")
     row = (usd(getattr(parts, name), signed=True) for name in head)
-    return f'{stacked_bars(groups, unit="")}<p class="key dim">{key}</p>{_table(head, [tuple(row)])}'
+    return f'{stacked_bars(groups, unit="")}<p class="key dim">{key}</p>{table(head, [tuple(row)])}'
 
 
 def _months(report: RunReport) -> str:
@@ -128,7 +97,7 @@ def _years(report: RunReport) -> str:
         reasons = ", ".join(f"{words(reason)} {share(part)}" for reason, part in row.idle_reasons.items())
         rows.append((str(row.year), pct(row.net_pct, signed=True), usd(row.pnl_usd, signed=True),
                      usd(row.funding_usd, signed=True), usd(row.fees_usd, signed=True), share(row.idle_share), reasons))
-    return _table(("year", "net", "P&L USD", "funding USD", "fees USD", "idle", "why idle, share of all hours"), rows)
+    return table(("year", "net", "P&L USD", "funding USD", "fees USD", "idle", "why idle, share of all hours"), rows)
 
 
 def _pairs(pairs: Sequence[PairRow]) -> str:
@@ -136,7 +105,7 @@ def _pairs(pairs: Sequence[PairRow]) -> str:
              duration(None if pair.held_h is None else pair.held_h * 3_600), usd(pair.notional_usd, places=0),
              usd(pair.funding_usd, signed=True), usd(pair.forecast_usd, signed=True), usd(pair.fees_usd, signed=True),
              usd(pair.net_usd, signed=True), words(pair.exit_reason)) for pair in pairs]
-    return _table(("pair", "long", "short", "open", "held", "notional", "funding", "forecast", "fees", "net",
+    return table(("pair", "long", "short", "open", "held", "notional", "funding", "forecast", "fees", "net",
                    "exit"), rows)
 
 
@@ -145,17 +114,17 @@ def _risk(report: RunReport) -> str:
         ("alert or forced fill", report.risk_event_counts), ("refused by our limits", report.refusals),
         ("rejected by a venue", report.rejects)) for name, count in found.items()]
     events = [(_minute(event.at), words(event.name), event.text) for event in report.risk_events]
-    return _table(("kind", "name", "count"), counts) + _table(("at (UTC)", "event", "what"), events)
+    return table(("kind", "name", "count"), counts) + table(("at (UTC)", "event", "what"), events)
 
 
 def _coverage(report: RunReport) -> str:
     keys = coverage_columns(report.coverage)
-    return _table(tuple(words(key) for key in keys),
+    return table(tuple(words(key) for key in keys),
                   [tuple(coverage_cell(row.get(key)) for key in keys) for row in report.coverage])
 
 
 def _decisions(report: RunReport) -> str:
-    return _table(("reason", "candidates"), [(words(name), f"{count:,}") for name, count in report.decisions.items()])
+    return table(("reason", "candidates"), [(words(name), f"{count:,}") for name, count in report.decisions.items()])
 
 
 def _run(report: RunReport) -> str:
@@ -165,26 +134,6 @@ def _run(report: RunReport) -> str:
             ("CPU, s", number(report.cpu_s, places=1)))
     return "<table>" + "".join(f'<tr><th>{escape(name)}</th><td class="wrap"><code>{escape(value)}</code></td></tr>'
                                for name, value in rows) + "</table>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table that scrolls sideways where it is too wide; nothing but a dash where it is empty."""
-    cells = [[_cell(value) for value in row] for row in rows]
-    if not cells:
-        return '<p class="dim">none</p>'
-    body = "".join("<tr>" + "".join(row) + "</tr>" for row in cells)
-    heads = "".join(f'<th{" class=text" if cell.startswith("<td class=text") else ""}>{escape(name)}</th>'
-                    for name, cell in zip(head, cells[0], strict=True))
-    return f'<div class="scroll"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _cell(value: str) -> str:
-    """Signed amounts wear their colour beside their sign; words stand left."""
-    amount = value.rstrip("%").replace(",", "")
-    if amount[:1] in "+-" and amount[1:2].isdigit():
-        return f'<td class="{"gain" if Decimal(amount) > 0 else "loss"}">{escape(value)}</td>'
-    is_word = any(letter.isalpha() for letter in value) and not value[:1].isdigit()
-    return f'<td{" class=text" if is_word else ""}>{escape(value)}</td>'
 
 
 def _minute(at: str | None) -> str:

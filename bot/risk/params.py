@@ -46,6 +46,16 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Full reconciliation with every venue; on slower feeds the feed's cadence if that is longer."""
     reconcile_timeout_s: float = 10.0
     """An account read without an answer for so long is asked again."""
+    read_retry_s_max: float = 10.0
+    """Account reads that fail are tried again after 1 s, then twice as long each time, up to this."""
+    read_lag_s_max: float = 10.0
+    """What a venue's reads show may be so old: a difference counts only so long after our last trade there."""
+    rate_limit_wait_s: float = 10.0
+    """After a 429 or a ban without its own wait: no opens and no reads at that venue for so long."""
+    maintenance_wait_s: float = 60.0
+    """After an order was refused for maintenance: no opens at that venue for so long, then one may try."""
+    venue_wait_s_max: float = 3600.0
+    """No wait that a venue asks for is kept longer."""
 
     def __post_init__(self) -> None:
         """Caps in code: above them a configuration is refused."""
@@ -63,5 +73,11 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("0 < margin_reduce_share < margin_top_up_share < 1 must hold")
         if not 0 < self.data_age_s_max <= 60:
             raise ValueError("data_age_s_max must be above 0 and at most 60")
+        if not (1 <= self.read_retry_s_max <= 60 and 0 <= self.read_lag_s_max <= 60):
+            raise ValueError("read_retry_s_max must be within 1..60, read_lag_s_max within 0..60")
+        if not (1 <= self.rate_limit_wait_s <= self.venue_wait_s_max <= 86_400):
+            raise ValueError("1 <= rate_limit_wait_s <= venue_wait_s_max <= 86400 must hold")
+        if not 10 <= self.maintenance_wait_s <= 3600:
+            raise ValueError("maintenance_wait_s must be within 10..3600")
         if not 10 <= self.reconcile_s <= 3600:
             raise ValueError("reconcile_s must be within 10..3600")

@@ -101,6 +101,12 @@ class Invariants:
         if any(isinstance(command, SubmitOrder) for command in step.commands):
             self.rare.note("died_with_order_sent" if place == "after_send" else "died_with_order_unsent")
 
+    def stood_still(self, at_ns: int) -> None:
+        """The process could do nothing until now."""
+        self._pairs.unreachable(at_ns)
+        if self._flat_by_ns is not None:
+            self._flat_by_ns = at_ns + FLAT_NS
+
     def latched_while_down(self, event: Control) -> None:
         """A kill was ordered while nobody ran."""
         self.rare.note("kill_while_down")
@@ -116,12 +122,12 @@ class Invariants:
         self.rare.before(event, self._engine)
         self.orders.before(event)
 
-    def sending(self, at_ns: int, command: AnyCommand) -> None:
-        """A command leaves."""
+    def sending(self, at_ns: int, command: AnyCommand, *, unwritten: bool = False) -> None:
+        """A command leaves; `unwritten`: storage has failed, it has no record (allowed to what only reduces)."""
         if isinstance(command, SubmitOrder):
             self._trades += self._truth.read(self._engine.ledger)
             self.orders.after(at_ns, self._engine)
-            self.orders.sending(at_ns, command, self._engine)
+            self.orders.sending(at_ns, command, self._engine, unwritten=unwritten)
         elif isinstance(command, Alert):
             self._pairs.told(at_ns, command)
             if command.page and command.name != "killed":
@@ -179,7 +185,7 @@ class Invariants:
 
     def _reachable(self, at_ns: int) -> None:
         """While a venue is down the clocks that need it stand still."""
-        down = any(self._world.down(venue, at_ns) for venue in self._world.venues)
+        down = self._world.deaf(at_ns)
         self.rare.holds("one_legged_with_venue_down", down and self._pairs.one_legged)
         self.rare.holds("unknown_with_venue_down", down and self.orders.unknown(self._engine))
         if down:

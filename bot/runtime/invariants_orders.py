@@ -69,10 +69,10 @@ class OrderInvariants:
 
     # ------------------------------------------------------------------------------------------------- sending
 
-    def sending(self, at_ns: int, command: SubmitOrder, engine: Engine) -> None:
+    def sending(self, at_ns: int, command: SubmitOrder, engine: Engine, *, unwritten: bool) -> None:
         """One create leaves."""
         intent = command.order.intent
-        if intent.order_id not in self._intents:
+        if intent.order_id not in self._intents and not (unwritten and intent.reduces_owner):
             self._say("I1", intent, at_ns, "leaves before its intent is committed")
         if intent.order_id in self.sent:
             self._say("I2", intent, at_ns, "is sent a second time")

@@ -19,7 +19,8 @@ NAMES: Final = (
     "died_with_order_sent", "one_legged_with_venue_down", "unknown_with_venue_down", "duplicate_fill_seen",
     "fill_after_terminal", "foreign_fill", "not_placed_proven", "order_settling", "order_rejected", "partial_fill",
     "cancel_failed", "cancel_sent", "unwinding_reached", "operator_paged_one_legged", "unknown_for_30_s",
-    "books_differ", "forced_fill", "margin_top_up", "late_fill_reopened_pair", "kill_verified_flat",
+    "books_differ", "forced_fill", "margin_top_up", "rate_limited", "banned", "maintenance",
+    "late_fill_reopened_pair", "kill_verified_flat",
 )
 """Every rare state that is counted, reached or not."""
 _OF_NOTE: Final = {
@@ -64,6 +65,8 @@ class RareStates:
         for note in step.notes:
             if note.name in _OF_NOTE:
                 self.note(_OF_NOTE[note.name])
+            elif note.name == "venue_asked_to_wait":
+                self.note(dict(note.keys)["reason"])
         for command in step.commands:
             name = _OF_ALERT.get(getattr(command, "name", ""))
             if name is not None:

@@ -92,10 +92,17 @@ def draw_plan(
     return SimPlan(
         seed=seed, profile=profile.name, start_ns=start_ns, quiet_ns=quiet_ns, end_ns=end_ns,
         request_timeout_ms=round(1_000.0 + 4_000.0 * streams.uniform("timeout"), 3),
-        faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, strikes=strikes),
+        faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, strikes=strikes,
+                         no_validity=_no_validity(streams, venues)),
         deaths=_deaths(streams, profile, span), orders=_orders(streams, profile, span, end_ns),
         scenarios=_scenarios(streams, profile, span, start_ns, coins),
     )
+
+
+def _no_validity(streams: Streams, venues: tuple[Venue, ...]) -> tuple[Venue, ...]:
+    """In half of the worlds one venue books a create whenever it comes, however late."""
+    draw = streams.uniform("no_validity") * 2 * len(venues)
+    return (venues[int(draw)],) if draw < len(venues) else ()
 
 
 def _instants(streams: Streams, name: str, per_day: float, span: tuple[int, int]) -> list[int]:

@@ -5,60 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from bot.domain.commands import AnyCommand, SubmitOrder
-from bot.domain.events import AnyEvent, Control, OperatorAction
-from bot.domain.values import NS_PER_MINUTE, NS_PER_S, OrderId
+from bot.domain.events import AnyEvent, Control, OperatorAction, StorageFailed, StorageRestored
+from bot.domain.values import NS_PER_MINUTE, Nanos
 from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.risk.modes import Mode
 from bot.runtime.invariants import Invariants
 from bot.runtime.sim_plan import Death
 from bot.runtime.sim_ports import EngineMaker
+from bot.runtime.sim_storage import MemoryJournal, Storage, changes_something, held_back
 from bot.runtime.sim_world import SimWorld
 from bot.storage.journal_codec import RunHash, decode_event, encode_event, encode_step
 
-_COMMIT_AFTER_NS: Final = NS_PER_S
-"""Events that decided nothing wait at most this long for their commit."""
 _SNAPSHOT_EVERY: Final = 2_000
 _WAITS_FOR_ORDER_NS: Final = 180 * NS_PER_MINUTE
 _KILLS: Final = (OperatorAction.KILL, OperatorAction.KILL_HOLD)
-
-
-class MemoryJournal:
-    """(event, step) pairs as bytes; what is not committed dies with the process."""
-
-    def __init__(self) -> None:
-        self.rows: list[tuple[bytes, bytes]] = []
-        self.intents: dict[OrderId, None] = {}
-        """Orders whose intent is committed."""
-        self._durable = 0
-        self._waiting_ns: int | None = None
-        self._fresh: list[OrderId] = []
-
-    def add(self, event: AnyEvent, step: Step, pair: tuple[bytes, bytes]) -> None:
-        """Take a pair; it is committed at once if it decided something, else within a second."""
-        if self._waiting_ns is not None and event.at_ns - self._waiting_ns >= _COMMIT_AFTER_NS:
-            self._commit()
-        self.rows.append(pair)
-        for command in step.commands:
-            if isinstance(command, SubmitOrder):
-                self._fresh.append(command.order.intent.order_id)
-        if step.decided:
-            self._commit()
-        elif self._waiting_ns is None:
-            self._waiting_ns = event.at_ns
-
-    def lose_tail(self) -> int:
-        """The process is gone: how many pairs went with it."""
-        lost = len(self.rows) - self._durable
-        del self.rows[self._durable:]
-        self._waiting_ns, self._fresh = None, []
-        return lost
-
-    def _commit(self) -> None:
-        self._durable, self._waiting_ns = len(self.rows), None
-        for order_id in self._fresh:
-            self.intents[order_id] = None
-        self._fresh = []
 
 
 class SimProcess:
@@ -72,6 +33,9 @@ class SimProcess:
         self.engine: Engine = engines.create()
         self._snapshot = (0, self.engine.snapshot())
         self.journal = MemoryJournal()
+        self._storage = Storage(world.exchange.faults)
+        self._storage_told = False
+        """The engine knows that storage fails."""
         self.trace = RunHash()
         self.epoch = self.events = 0
         self.latch = ""
@@ -92,6 +56,7 @@ class SimProcess:
             if event.action in _KILLS:
                 self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
         self.events += 1
+        self._tend_storage(event.at_ns)
         step = self.engine.step(event)
         pair = (encode_event(event), encode_step(step))
         self.trace.add(*pair)
@@ -100,12 +65,13 @@ class SimProcess:
             self._die(event, step, pair, death)
             return death
         self.journal.add(event, step, pair)
-        self._send(event.at_ns, step.commands)
+        self._carry_out(event.at_ns, step)
         self._world.schedule.wake(step.wake_ns)
         self._invariants.seen(event, step)
         self._unlatch(event)
-        if step.decided and len(self.journal.rows) >= self._snapshot[0] + _SNAPSHOT_EVERY:
-            self._snapshot = (len(self.journal.rows), self.engine.snapshot())
+        written = len(self.journal.rows)
+        if step.decided and not self.journal.unwritten and written >= self._snapshot[0] + _SNAPSHOT_EVERY:
+            self._snapshot = (written, self.engine.snapshot())
         return None
 
     def missed(self, event: AnyEvent) -> None:
@@ -122,6 +88,13 @@ class SimProcess:
             self._invariants.breach("I7", "recovery", at_ns, "the recovered state differs from the one that died")
         self._world.schedule.wake(None)
         self.start(at_ns)
+
+    def taken_over(self, at_ns: int) -> None:
+        """A second instance begins where the journal ends; the first may not commit any more, what it sent lands."""
+        self._count("taken_over")
+        self._last_words = None
+        self.journal.lose_tail()
+        self.restart(at_ns)
 
     def prove_journal(self, at_ns: int) -> None:
         """A fresh engine over the whole journal reaches the same state as the one at work (I7)."""
@@ -145,12 +118,38 @@ class SimProcess:
                 break
         return engine
 
-    def _send(self, at_ns: int, commands: tuple[AnyCommand, ...]) -> None:
+    def _tend_storage(self, at_ns: Nanos) -> None:
+        """Tell the engine once that storage fails, and once that what waited has been written after all."""
+        failing = self._storage.fails(at_ns)
+        self.journal.failing = failing is not None
+        if failing is None and self._storage_told and self.journal.commit():
+            self._storage_told = False
+            self._world.schedule.inject(StorageRestored(at_ns))
+        elif failing is not None and self.journal.late(at_ns) and not self._storage_told:
+            self._storage_told = True
+            self._count(failing.kind.value)
+            self._world.schedule.inject(StorageFailed(at_ns, failing.kind.value))
+
+    def _carry_out(self, at_ns: Nanos, step: Step) -> None:
+        """What may leave leaves: after its commit, which may be slow; without one only what cannot open anything."""
+        if not changes_something(step):
+            self._send(at_ns, step.commands)
+        elif not self.journal.unwritten:
+            self._send(at_ns, step.commands, self._storage.slow_ns(at_ns, len(self.journal.rows)))
+        else:
+            for command in step.commands:
+                told = held_back(at_ns, command)
+                if told is None:
+                    self._send(at_ns, (command,))
+                else:
+                    self._world.schedule.inject(told)
+
+    def _send(self, at_ns: int, commands: tuple[AnyCommand, ...], late_ns: int = 0) -> None:
         for command in commands:
-            self._invariants.sending(at_ns, command)
+            self._invariants.sending(at_ns, command, unwritten=bool(self.journal.unwritten))
             if isinstance(command, SubmitOrder):
                 self._world.order_left(at_ns)
-        self._world.schedule.handle(at_ns, commands)
+        self._world.schedule.handle(at_ns + late_ns, commands)
 
     def _unlatch(self, event: AnyEvent) -> None:
         if isinstance(event, Control) and event.action is OperatorAction.RESUME and self.latch \
@@ -160,6 +159,8 @@ class SimProcess:
     def _death(self, at_ns: int, step: Step) -> Death | None:
         if not self._deaths or at_ns < self._deaths[0].at_ns or not step.decided:
             return None
+        if self.journal.failing or self._storage_told:
+            return None  # a disk that fails and a process that dies at once need a person: not simulated
         if at_ns >= self._world.plan.quiet_ns:
             self._deaths.clear()
             return None

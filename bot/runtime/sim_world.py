@@ -31,6 +31,9 @@ _VENUES_MAX: Final = 2
 _IN_FLIGHT_NS: Final = 20_000_000
 """Half the way from us to a venue."""
 _WARMUP_HOURS: Final = 80
+_DEAF: Final = (FaultKind.VENUE_DOWN, FaultKind.READS_DOWN, FaultKind.BANNED, FaultKind.RATE_STORM,
+                FaultKind.MAINTENANCE)
+"""While one of these lasts nobody can be blamed for what a venue did not tell or do."""
 
 
 def small_market(params: EmbeddedParams) -> EmbeddedParams:
@@ -70,7 +73,7 @@ class SimWorld:
         simulated = msgspec.structs.replace(simulated, request_timeout_ms=plan.request_timeout_ms)
         market_params = msgspec.structs.replace(embedded, scenarios=(*embedded.scenarios, *plan.scenarios))
         self.plan = plan
-        self._downs = tuple(s for s in plan.faults.strikes if s.kind is FaultKind.VENUE_DOWN)
+        self._deaf = tuple(s for s in plan.faults.strikes if s.kind in _DEAF)
         self.market = EmbeddedMarket(market_params, plan.seed, plan.start_ns, plan.end_ns)
         self._instruments: dict[InstrumentId, Instrument] = {i.id: i for i in self.market.instruments()}
         self.exchange = SimulatedExchange(tuple(self._instruments.values()), simulated, plan.seed, faults=plan.faults)
@@ -121,9 +124,9 @@ class SimWorld:
             for instrument in event.instruments:
                 self._instruments[instrument.id] = instrument
 
-    def down(self, venue: Venue, at_ns: int) -> bool:
-        """Whether the venue cannot be reached at this instant."""
-        return any(s.venue == venue and s.at_ns <= at_ns < s.end_ns for s in self._downs)
+    def deaf(self, at_ns: int) -> bool:
+        """Whether some venue cannot be reached, does not serve us, or cannot be read at this instant."""
+        return any(s.at_ns <= at_ns < s.end_ns for s in self._deaf)
 
 
 def missed_rates(missed: list[FundingSettled], at_ns: int) -> list[FundingSettled]:

@@ -8,6 +8,7 @@ from the seed; two processes with different hash seeds give the same trace.
 from __future__ import annotations
 
 import multiprocessing
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
@@ -31,11 +32,13 @@ from bot.engine.params import EngineParams
 from bot.runtime.breaches import Breaches
 from bot.runtime.clock import Stopwatch
 from bot.runtime.invariants import Invariants
+from bot.runtime.sim_lens import Lens
 from bot.runtime.sim_plan import SimPlan, draw_plan
 from bot.runtime.sim_ports import EngineMaker
 from bot.runtime.sim_process import SimProcess
 from bot.runtime.sim_profiles import profile_named
 from bot.runtime.sim_report import SeedReport, SimReport, merge
+from bot.runtime.sim_strikes import STRUCK_HERE, strike_process
 from bot.runtime.sim_world import START_NS, SimWorld, eager, missed_rates, small_market
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.market.params import EmbeddedParams
@@ -123,7 +126,7 @@ def run_seed(task: SeedTask, engines: EngineMaker | None = None, plan: SimPlan |
     watch = Stopwatch()
     plan = plan or plan_of(task)
     world = SimWorld(plan, small_market(task.embedded), task.simulated)
-    maker = engines or Engines(msgspec.structs.replace(eager(task.engine), seed=plan.seed))
+    maker = engines or Engines(knowing(msgspec.structs.replace(eager(task.engine), seed=plan.seed), plan))
     breaches = Breaches(plan.seed)
     invariants = Invariants(world, maker, breaches)
     process = SimProcess(world, maker, invariants)
@@ -145,16 +148,36 @@ def run_seed(task: SeedTask, engines: EngineMaker | None = None, plan: SimPlan |
     )
 
 
+def knowing(params: EngineParams, plan: SimPlan) -> EngineParams:
+    """The parameters of somebody who knows which of these venues have no validity window."""
+    execution = msgspec.structs.replace(params.execution, venues_without_validity=plan.faults.no_validity)
+    return msgspec.structs.replace(params, execution=execution)
+
+
 def _live(world: SimWorld, process: SimProcess, invariants: Invariants, breaches: Breaches) -> None:
     """Pop the schedule to its end, through every death, unless too much is broken."""
     schedule = world.schedule
-    while not breaches.hopeless and (event := schedule.pop()) is not None:
+    lens = Lens(world.exchange.faults)
+    strikes = deque(s for s in world.plan.faults.strikes if s.kind in STRUCK_HERE)
+    while not breaches.hopeless:
+        event = schedule.pop(strikes[0].at_ns if strikes else None)
+        if event is None:
+            if not strikes:
+                return
+            strike_process(strikes.popleft(), world, process, invariants)
+            continue
         if isinstance(event, InstrumentsChanged):
             world.went_by(event)
-        invariants.expect(event)
-        death = process.take(event)
+        seen = lens.seen(event) if isinstance(event, Quotes | Marks) else event
+        if seen is None:
+            continue
+        invariants.expect(seen)
+        death = process.take(seen)
         if death is not None:
-            _dead_until(world, process, Nanos(event.at_ns + death.down_ns))
+            restart_ns = Nanos(event.at_ns + death.down_ns)
+            _dead_until(world, process, restart_ns)
+            while strikes and strikes[0].at_ns <= restart_ns:
+                strikes.popleft()
 
 
 def _dead_until(world: SimWorld, process: SimProcess, restart_ns: Nanos) -> None:

@@ -18,7 +18,7 @@ from bot.execution.order_states import Order, OrderState
 from bot.portfolio.ledger import Ledger
 from bot.risk.modes import Mode, ModeState
 from bot.runtime.sim_plan import Death, OperatorOrder, SimPlan
-from bot.runtime.sim_process import MemoryJournal
+from bot.runtime.sim_storage import MemoryJournal
 from bot.runtime.simulate import SeedTask, plan_of, run_seed
 from bot.venues.simulated.fault_kinds import FaultKind
 from tests.simulation.test_sim_seeds import task

@@ -12,6 +12,7 @@ from bot.domain.events import (
     AccountReport,
     CancelFailed,
     CashMoved,
+    ErrorClass,
     Fill,
     ForcedFill,
     FundingPaid,
@@ -23,7 +24,7 @@ from bot.domain.events import (
     ReadFailed,
     TransferEnded,
 )
-from bot.domain.values import Nanos
+from bot.domain.values import Nanos, Venue
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import Faults
 from bot.venues.simulated.latency import Latency
@@ -51,17 +52,33 @@ class DeliveryRoute:
         operation = type(event).__name__
         if answers and self.answer_lost:
             return
-        if not answers and isinstance(event, _DROPPABLE) \
-                and self._faults.hits(FaultKind.DROPPED_EVENT, venue, operation, booked):
+        if not answers and isinstance(event, _DROPPABLE) and self._dropped(venue, operation, booked):
             return
         due = booked if isinstance(event, _AT_ONCE) else self._latency.returns(venue, booked)
         if not isinstance(event, CashMoved):
-            due = Nanos(due + self._faults.span_ns(FaultKind.DELAYED_ANSWER, venue, operation, booked))
+            due = Nanos(due + self._faults.span_ns(FaultKind.DELAYED_ANSWER, venue, operation, booked)
+                        + self._faults.span_ns(FaultKind.REORDERED, venue, operation, booked))
         self.push(event, due)
+        again = 0
         if isinstance(event, _REPEATABLE):
             again = self._faults.span_ns(FaultKind.DUPLICATED, venue, operation, booked)
-            if again:
-                self.push(event, Nanos(due + again))
+        elif isinstance(event, OrderReport | AccountReport):
+            again = self._faults.span_ns(FaultKind.OLD_REPORT_AGAIN, venue, operation, booked)
+        if again:
+            self.push(event, Nanos(due + again))
+
+    def _dropped(self, venue: Venue, operation: str, at_ns: int) -> bool:
+        """Whether the private stream keeps this to itself."""
+        faults = self._faults
+        if faults.plan.strikes:
+            for kind in (FaultKind.PRIVATE_DEAD, FaultKind.RECONNECT_GAP):
+                if faults.during(kind, venue, at_ns) is not None:
+                    faults.count(kind)
+                    return True
+            lossy = faults.during(FaultKind.PRIVATE_LOSSY, venue, at_ns)
+            if lossy is not None and faults.lossy(FaultKind.PRIVATE_LOSSY, venue, operation, lossy.size):
+                return True
+        return faults.hits(FaultKind.DROPPED_EVENT, venue, operation, at_ns)
 
     def push(self, event: AccountEvent, due_ns: Nanos, own: bool = False) -> None:
         """Deliver an event at an instant, stamped with it; `own`: it does not come from a venue."""
@@ -78,16 +95,16 @@ class DeliveryRoute:
         match event:
             case OrderAccepted() | OrderRejected():
                 self._faults.count(FaultKind.VENUE_DOWN)
-                return OrderUnknown(at_ns, venue, event.order_id, why)
+                return OrderUnknown(at_ns, venue, event.order_id, why, ErrorClass.UNREACHABLE)
             case OrderReport():
                 self._faults.count(FaultKind.VENUE_DOWN)
-                return ReadFailed(at_ns, venue, event.order_id, why)
+                return ReadFailed(at_ns, venue, event.order_id, why, ErrorClass.UNREACHABLE)
             case AccountReport():
                 self._faults.count(FaultKind.VENUE_DOWN)
-                return ReadFailed(at_ns, venue, event.request_id, why)
+                return ReadFailed(at_ns, venue, event.request_id, why, ErrorClass.UNREACHABLE)
             case CancelFailed():
                 self._faults.count(FaultKind.VENUE_DOWN)
-                return CancelFailed(at_ns, venue, event.order_id, why)
+                return CancelFailed(at_ns, venue, event.order_id, why, ErrorClass.UNREACHABLE)
             case CashMoved():
                 return event
         self._faults.count(FaultKind.VENUE_DOWN)

@@ -12,6 +12,7 @@ from bot.domain.values import MONEY, ZERO, Coin, InstrumentId, Nanos, Side, Venu
 from bot.venues.simulated.account import LogEntry, VenueAccount, VenueOrder
 from bot.venues.simulated.board import Board
 from bot.venues.simulated.params import MarginMode, SimulatedParams
+from bot.venues.simulated.picture import Picture
 from bot.venues.simulated.positions import QUOTIENT, Position
 
 Tell = Callable[[AccountEvent, bool], None]
@@ -32,6 +33,8 @@ class Desk:
         self.account = VenueAccount(venue)
         self.ends_ns: Nanos | None = None
         """The next announced end of an instrument's trading."""
+        self.picture: Picture | None = None
+        """What reads are answered from while they lag behind; None: from the account itself."""
         self._spot_of: dict[Coin, Instrument] = {}
 
     # ------------------------------------------------------------------------------------------- instruments

@@ -10,7 +10,7 @@ from bot.domain.errors import ConfigRefused, Retryable
 from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnection
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
-from bot.domain.values import MONEY, ZERO, InstrumentId, Nanos, Venue, Wallet, round_cash
+from bot.domain.values import MONEY, NS_PER_S, ZERO, InstrumentId, Nanos, Venue, Wallet, round_cash
 from bot.venues.simulated import blows, margin, matching, reads
 from bot.venues.simulated.account import VenueAccount
 from bot.venues.simulated.bookkeeper import Bookkeeper
@@ -18,11 +18,12 @@ from bot.venues.simulated.books_file import BooksFile
 from bot.venues.simulated.delivery import DeliveryRoute
 from bot.venues.simulated.desk import Desk
 from bot.venues.simulated.fault_kinds import FaultKind
-from bot.venues.simulated.faults import FaultPlan, Faults
+from bot.venues.simulated.faults import FaultPlan, Faults, Strike
 from bot.venues.simulated.latency import Latency
 from bot.venues.simulated.observing import Observer
 from bot.venues.simulated.params import SimulatedParams
 from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Blow, Delivery, Landing, Pending, Request
+from bot.venues.simulated.picture import Picture
 from bot.venues.simulated.requests import RequestRoute
 from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue, restore_account
 from bot.venues.simulated.streams import Streams
@@ -60,10 +61,10 @@ class SimulatedExchange:
         for instrument in instruments:
             self._desk(instrument.venue).list_instrument(instrument)
         for strike in self._faults.plan.strikes:
-            if strike.kind is FaultKind.VENUE_DOWN:
+            if strike.kind in (FaultKind.VENUE_DOWN, FaultKind.RECONNECT_GAP):
                 for at_ns, up in ((Nanos(strike.at_ns), False), (Nanos(strike.end_ns), True)):
                     self._back.push(VenueConnection(at_ns, strike.venue, up), at_ns, own=True)
-            elif blows.is_blow(strike.kind):
+            elif strike.kind is FaultKind.READ_LAG or blows.is_blow(strike.kind):
                 self._pending.push(Nanos(strike.at_ns), ARRIVAL_RANK, strike.venue, Blow(strike))
 
     @classmethod
@@ -117,9 +118,11 @@ class SimulatedExchange:
                 return self._back.received(what)
             case Landing():
                 self._transfers.land(self._now_ns, what.transfer_id)
-            case Blow():
-                if blows.strike(self._desk(Venue(venue)), self._now_ns, what.strike):
-                    self._faults.count(what.strike.kind)
+            case Blow(strike=strike) if strike.kind is FaultKind.READ_LAG:
+                self._lag(self._desk(Venue(venue)), strike)
+            case Blow(strike=strike):
+                if blows.strike(self._desk(Venue(venue)), self._now_ns, strike):
+                    self._faults.count(strike.kind)
             case Arrival():
                 self._back.answer_lost = not what.answered
                 self._carry_out(self._now_ns, self._desk(Venue(venue)), what.request)
@@ -135,14 +138,37 @@ class SimulatedExchange:
             case CancelOrder():
                 reads.cancel(desk, at_ns, request)
             case QueryOrder():
-                reads.report_order(desk, at_ns, request)
+                self._count_lag(desk)
+                reads.report_order(desk, at_ns, request, self._venue_clock_ns(desk, at_ns))
             case ReadAccount():
-                reads.report_account(desk, at_ns, request)
+                self._count_lag(desk)
+                reads.report_account(desk, at_ns, request, self._venue_clock_ns(desk, at_ns))
             case _:
                 self._desk(request.venue_to)
                 lands_ns = self._transfers.start(at_ns, request)
                 if lands_ns is not None:
                     self._pending.push(lands_ns, ARRIVAL_RANK, request.venue_to, Landing(request.transfer_id))
+
+    def _venue_clock_ns(self, desk: Desk, at_ns: Nanos) -> Nanos:
+        """What the venue's own clock shows now."""
+        drift = self._faults.during(FaultKind.CLOCK_DRIFT, desk.venue, at_ns) if self._faults.plan.strikes else None
+        if drift is None:
+            return at_ns
+        self._faults.count(FaultKind.CLOCK_DRIFT)
+        return Nanos(at_ns + int((2 * drift.draw - 1) * drift.size * NS_PER_S))
+
+    def _count_lag(self, desk: Desk) -> None:
+        if desk.picture is not None:
+            self._faults.count(FaultKind.READ_LAG)
+
+    def _lag(self, desk: Desk, strike: Strike) -> None:
+        """Reads are answered from a picture of the account that is taken anew every `size` seconds."""
+        next_ns = Nanos(min(self._now_ns + max(int(strike.size * NS_PER_S), NS_PER_S // 10), strike.end_ns))
+        if next_ns <= self._now_ns:
+            desk.picture = None
+            return
+        desk.picture = Picture.of(desk.account, self._now_ns)
+        self._pending.push(next_ns, ARRIVAL_RANK, desk.venue, Blow(strike))
 
     # ------------------------------------------------------------------------------ the world outside trading
 
@@ -202,6 +228,11 @@ class SimulatedExchange:
         return self._now_ns
 
     @property
+    def faults(self) -> Faults:
+        """The faults of its plan; the market and the process are struck by the same."""
+        return self._faults
+
+    @property
     def fault_counts(self) -> dict[str, int]:
         """How often each kind of fault has happened."""
         return dict(self._faults.counts)
@@ -234,7 +265,8 @@ class SimulatedExchange:
             entries=sorted(self._pending.entries, key=lambda entry: entry[3]), stream_counts=self._streams.counts,
             latency_ns=self._latency.last_ns, under_way=self._transfers.under_way, fault_counts=self._faults.counts,
             venues=[SavedVenue(name, desk.account.holdings, desk.board, list(desk.account.open.values()),
-                               desk.account.settled_ns, desk.account.repeats, desk.account.last_trade_ns, desk.changed)
+                               desk.account.settled_ns, desk.account.repeats, desk.account.last_trade_ns, desk.changed,
+                                desk.picture)
                     for name, desk in self._desks.items()])
 
     def _restore(self, saved: SavedExchange, books: BooksFile) -> None:
@@ -249,7 +281,7 @@ class SimulatedExchange:
             desk.board = venue.board
             for instrument in venue.changed.values():
                 desk.list_instrument(instrument)
-            desk.changed = venue.changed
+            desk.changed, desk.picture = venue.changed, venue.picture
             restore_account(desk.account, venue, books.closed_orders(venue.venue), books.log(venue.venue))
         self._keeper = Bookkeeper(books)
         self._keeper.count_written([desk.account for desk in self._desks.values()])

@@ -25,7 +25,42 @@ class FaultKind(Enum):
     DUPLICATED = "duplicated"
     DROPPED_EVENT = "dropped_event"
     READ_FAILURE = "read_failure"
+    VERY_LATE_BOOKING = "very_late_booking"
+    RATE_LIMITED = "rate_limited"
+    SERVER_ERROR = "server_error"
+    HTML_BODY = "html_body"
+    EMPTY_BODY = "empty_body"
+    GARBLED_BODY = "garbled_body"
+    REORDERED = "reordered"
+    OLD_REPORT_AGAIN = "old_report_again"
     VENUE_DOWN = "venue_down"
+    RATE_STORM = "rate_storm"
+    BANNED = "banned"
+    MAINTENANCE = "maintenance"
+    READS_DOWN = "reads_down"
+    ANSWERS_LOST = "answers_lost"
+    READ_LAG = "read_lag"
+    PRIVATE_DEAD = "private_dead"
+    PRIVATE_LOSSY = "private_lossy"
+    RECONNECT_GAP = "reconnect_gap"
+    CLOCK_DRIFT = "clock_drift"
+    QUOTE_SPIKE = "quote_spike"
+    QUOTE_CROSSED = "quote_crossed"
+    QUOTE_EMPTY = "quote_empty"
+    QUOTE_LOST = "quote_lost"
+    MARK_SPIKE = "mark_spike"
+    MARK_LOST = "mark_lost"
+    MARK_NONSENSE = "mark_nonsense"
+    MARKET_SILENT = "market_silent"
+    ONE_SILENT = "one_silent"
+    QUOTES_FROZEN = "quotes_frozen"
+    MARK_APART = "mark_apart"
+    DISK_FULL = "disk_full"
+    COMMIT_FAILED = "commit_failed"
+    SLOW_DISK = "slow_disk"
+    PAUSED = "paused"
+    CLOCK_JUMP = "clock_jump"
+    TAKEN_OVER = "taken_over"
 
 
 class Shape(Enum):
@@ -86,11 +121,76 @@ _CHANCES: Final = (
     _chance(FaultKind.DROPPED_EVENT, Place.NETWORK, "an event of the private stream never comes; the books have it",
             share=2.0),
     _chance(FaultKind.READ_FAILURE, Place.NETWORK, "a read gets no answer in time"),
+    _chance(FaultKind.VERY_LATE_BOOKING, Place.NETWORK, "a create is booked 5 s and up to `size_max` s more later, "
+            "where the venue has no validity window", size_max=40.0),
+    _chance(FaultKind.RATE_LIMITED, Place.NETWORK, "429: nothing was done; try again in 1 to 11 s", share=0.5),
+    _chance(FaultKind.SERVER_ERROR, Place.NETWORK, "5xx: status unknown, an order is booked half of the times",
+            share=0.5),
+    _chance(FaultKind.HTML_BODY, Place.NETWORK, "a gateway's page of HTML instead of the answer; orders are booked",
+            share=0.3),
+    _chance(FaultKind.EMPTY_BODY, Place.NETWORK, "an empty body instead of the answer; orders are booked", share=0.3),
+    _chance(FaultKind.GARBLED_BODY, Place.NETWORK, "a 200 that is not JSON; orders are booked", share=0.3),
+    _chance(FaultKind.REORDERED, Place.NETWORK, "an event towards us is overtaken by the next ones, up to `size_max` s",
+            size_max=0.3),
+    _chance(FaultKind.QUOTE_SPIKE, Place.MARKET, "one quote is 60 % too low to 100 % too high", share=0.1),
+    _chance(FaultKind.QUOTE_CROSSED, Place.MARKET, "one quote's bid stands above its ask", share=0.1),
+    _chance(FaultKind.QUOTE_EMPTY, Place.MARKET, "one quote has nothing on a side", share=0.1),
+    _chance(FaultKind.QUOTE_LOST, Place.MARKET, "one quote is missing (a gap in its book)", share=0.2),
+    _chance(FaultKind.MARK_SPIKE, Place.MARKET, "one mark is 60 % too low to 100 % too high", share=0.1),
+    _chance(FaultKind.MARK_LOST, Place.MARKET, "one mark is missing", share=0.2),
+    _chance(FaultKind.MARK_NONSENSE, Place.MARKET, "one mark is NaN, 0, negative or endless", share=0.1),
+    _chance(FaultKind.OLD_REPORT_AGAIN, Place.NETWORK, "the answer to a read comes again up to `size_max` s later",
+            size_max=10.0),
 )
 _STRIKES: Final = (
     FaultRow(kind=FaultKind.VENUE_DOWN, place=Place.NETWORK, shape=Shape.WINDOW, per_day=1.0, length_s=(5.0, 905.0),
              says="the venue cannot be reached; it goes on matching"),
+    FaultRow(kind=FaultKind.RATE_STORM, place=Place.NETWORK, shape=Shape.WINDOW, per_day=1.0, length_s=(10.0, 600.0),
+             size_max=0.95, says="429 to a share `size` of all requests"),
+    FaultRow(kind=FaultKind.BANNED, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.3, length_s=(30.0, 600.0),
+             says="418 to every request until the ban is over"),
+    FaultRow(kind=FaultKind.MAINTENANCE, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.5, length_s=(60.0, 1800.0),
+             says="cancels and reads only: every create is refused"),
+    FaultRow(kind=FaultKind.READS_DOWN, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.7, length_s=(10.0, 900.0),
+             says="503 to every read; orders go through"),
+    FaultRow(kind=FaultKind.ANSWERS_LOST, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.7, length_s=(5.0, 300.0),
+             says="creates and cancels are booked and never answered"),
+    FaultRow(kind=FaultKind.READ_LAG, place=Place.NETWORK, shape=Shape.WINDOW, per_day=1.0, length_s=(60.0, 1800.0),
+             size_max=9.9, says="reads show the account as it was up to `size` s ago"),
+    FaultRow(kind=FaultKind.PRIVATE_DEAD, place=Place.NETWORK, shape=Shape.WINDOW, per_day=1.0, length_s=(30.0, 3600.0),
+             says="the private stream tells nothing any more and stays connected"),
+    FaultRow(kind=FaultKind.PRIVATE_LOSSY, place=Place.NETWORK, shape=Shape.WINDOW, per_day=1.0,
+             length_s=(300.0, 7200.0), size_max=0.2, says="a share `size` of the private events is never told"),
+    FaultRow(kind=FaultKind.RECONNECT_GAP, place=Place.NETWORK, shape=Shape.WINDOW, per_day=2.0, length_s=(0.5, 60.0),
+             says="the private stream is torn and comes back; what it would have told is lost"),
 )
-ROWS: Final = (*_CHANCES, *_STRIKES)
+_OF_DATA: Final = (
+    FaultRow(kind=FaultKind.CLOCK_DRIFT, place=Place.NETWORK, shape=Shape.WINDOW, per_day=1.0,
+             length_s=(600.0, 14_400.0), size_max=0.95,
+             says="the venue's clock is up to `size` s off ours, before or behind"),
+    FaultRow(kind=FaultKind.MARKET_SILENT, place=Place.MARKET, shape=Shape.WINDOW, per_day=1.0, length_s=(30.0, 1200.0),
+             says="quotes and marks of a venue stop; pongs and the private stream live"),
+    FaultRow(kind=FaultKind.ONE_SILENT, place=Place.MARKET, shape=Shape.WINDOW, per_day=1.0, length_s=(60.0, 3600.0),
+             says="one market of many stops"),
+    FaultRow(kind=FaultKind.QUOTES_FROZEN, place=Place.MARKET, shape=Shape.WINDOW, per_day=1.0,
+             length_s=(60.0, 1200.0), says="the same old quotes come again and again"),
+    FaultRow(kind=FaultKind.MARK_APART, place=Place.MARKET, shape=Shape.WINDOW, per_day=0.7, length_s=(60.0, 900.0),
+             size_max=0.09, says="all marks of a venue stand up to `size` off its market"),
+)
+_OF_PROCESS: Final = (
+    FaultRow(kind=FaultKind.DISK_FULL, place=Place.STORAGE, shape=Shape.WINDOW, per_day=0.7, length_s=(5.0, 900.0),
+             of_venue=False, says="no commit succeeds until there is room again"),
+    FaultRow(kind=FaultKind.COMMIT_FAILED, place=Place.STORAGE, shape=Shape.WINDOW, per_day=1.0, length_s=(0.5, 1.5),
+             of_venue=False, says="EIO at a sync, mended by the next try"),
+    FaultRow(kind=FaultKind.SLOW_DISK, place=Place.STORAGE, shape=Shape.WINDOW, per_day=1.0, length_s=(10.0, 1200.0),
+             size_max=0.95, of_venue=False, says="a commit takes up to `size` s, and what it lets go leaves later"),
+    FaultRow(kind=FaultKind.PAUSED, place=Place.PROCESS, shape=Shape.WINDOW, per_day=1.0, length_s=(2.1, 600.0),
+             of_venue=False, says="the process stands still (SIGSTOP, a sleeping laptop); all waits until it goes on"),
+    FaultRow(kind=FaultKind.CLOCK_JUMP, place=Place.PROCESS, shape=Shape.INSTANT, per_day=1.0, size_max=3600.0,
+             of_venue=False, says="the wall clock jumps by up to `size` s, either way"),
+    FaultRow(kind=FaultKind.TAKEN_OVER, place=Place.PROCESS, shape=Shape.INSTANT, per_day=0.7, of_venue=False,
+             says="a second instance takes over with a newer epoch while requests of the first are under way"),
+)
+ROWS: Final = (*_CHANCES, *_STRIKES, *_OF_DATA, *_OF_PROCESS)
 """All kinds."""
 ROW_OF: Final = {row.kind: row for row in ROWS}

@@ -5,8 +5,6 @@ Taking one kind, or one single hit, out of a plan leaves every other draw as it 
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from bot.domain.errors import ConfigRefused
@@ -62,20 +60,10 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
     start_ns: int = 0
     end_ns: int = 0
     strikes: tuple[Strike, ...] = ()
+    no_validity: tuple[Venue, ...] = ()
+    """Venues whose requests never grow too old: what comes 40 s late is booked all the same."""
     chosen: tuple[str, ...] | None = None
     """Exactly these hits (by `Faults.hit_names`) instead of chances: what shrinking a failing run leaves."""
-
-
-class RequestFate(msgspec.Struct, frozen=True):
-    """What becomes of one request."""
-
-    arrives: bool = True
-    answered: bool = True
-    late_ns: int = 0
-    rejected: bool = False
-
-
-UNHARMED: Final = RequestFate()
 
 
 class Faults:
@@ -88,7 +76,7 @@ class Faults:
         """Every hit of a chance so far, in order: venue, operation, kind, and which draw of that stream it was."""
         self._streams = streams
         self._chosen = None if plan.chosen is None else frozenset(plan.chosen)
-        self._active = plan.end_ns > plan.start_ns and bool(plan.rates.shares or plan.chosen)
+        self.active = plan.end_ns > plan.start_ns and bool(plan.rates.shares or plan.chosen)
         self._windows: dict[tuple[FaultKind, Venue], tuple[Strike, ...]] = {}
         for strike in plan.strikes:
             key = (strike.kind, strike.venue)
@@ -96,7 +84,7 @@ class Faults:
 
     def draw(self, kind: FaultKind, venue: Venue, operation: str, at_ns: int) -> float | None:
         """Whether this fault happens now, counted if so: a draw in [0, 1) that says how far it goes, else None."""
-        if not self._active or not self.plan.start_ns <= at_ns < self.plan.end_ns:
+        if not self.active or not self.plan.start_ns <= at_ns < self.plan.end_ns:
             return None
         rate = self.plan.rates.shares.get(kind, 0.0)
         if rate <= 0:
@@ -141,12 +129,9 @@ class Faults:
         """Whether the venue cannot be reached."""
         return self.during(FaultKind.VENUE_DOWN, venue, at_ns) is not None
 
-    def fate(self, venue: Venue, operation: str, at_ns: int) -> RequestFate:
-        """What becomes of a create (`submit`) or `cancel`; every kind is drawn, the gravest wins."""
-        if not self._active:
-            return UNHARMED
-        rejected = operation == "submit" and self.hits(FaultKind.REJECTED, venue, operation, at_ns)
-        lost = self.hits(FaultKind.LOST_REQUEST, venue, operation, at_ns)
-        late_ns = self.span_ns(FaultKind.LATE_BOOKING, venue, operation, at_ns)
-        unanswered = self.hits(FaultKind.LOST_ANSWER, venue, operation, at_ns)
-        return RequestFate(arrives=not (lost or rejected), answered=not unanswered, late_ns=late_ns, rejected=rejected)
+    def lossy(self, kind: FaultKind, venue: Venue, operation: str, share: float) -> bool:
+        """Within a window of this kind: whether it strikes here, for so large a share of all; counted if so."""
+        if self._streams.uniform(f"fault:{venue}:{operation}:{kind.value}") >= share:
+            return False
+        self.count(kind)
+        return True

@@ -34,30 +34,34 @@ def cancel(desk: Desk, at_ns: Nanos, command: CancelOrder) -> None:
         desk.close(at_ns, order, OrderStatus.CANCELLED, answers=True)
 
 
-def report_order(desk: Desk, at_ns: Nanos, command: QueryOrder) -> None:
+def report_order(desk: Desk, at_ns: Nanos, command: QueryOrder, taken_ns: Nanos) -> None:
     """One order by client id, from the order list and from the fills: two sources."""
-    order = desk.account.find(command.order_id)
+    account, picture = desk.account, desk.picture
+    order = account.find(command.order_id) if picture is None else picture.find(account, command.order_id)
     if order is None:
-        report = OrderReport(at_ns, desk.venue, command.order_id, False, 2, None, 0, taken_ns=at_ns)
+        report = OrderReport(at_ns, desk.venue, command.order_id, False, 2, None, 0, taken_ns=taken_ns)
     else:
         report = OrderReport(at_ns, desk.venue, command.order_id, True, 2, order.status, order.filled_lots,
-                             desk.account.fills_of(order), at_ns)
+                             account.fills_of(order), taken_ns)
     desk.tell(report, True)
 
 
-def report_account(desk: Desk, at_ns: Nanos, command: ReadAccount) -> None:
+def report_account(desk: Desk, at_ns: Nanos, command: ReadAccount, taken_ns: Nanos) -> None:
     """Balances, positions, open orders, what was booked after the cursor. Isolated margin counts as futures cash."""
-    account = desk.account
-    holdings = account.holdings
-    booked = account.log[max(command.cursor, 0):]
+    account, picture = desk.account, desk.picture
+    if picture is None:
+        holdings, open_orders, length = account.holdings, account.open, len(account.log)
+    else:
+        holdings, open_orders, length = picture.holdings, picture.open, picture.log_length
+    booked = account.log[max(command.cursor, 0):length]
     desk.tell(AccountReport(
-        at_ns, desk.venue, command.request_id, at_ns, holdings.spot_usd,
+        at_ns, desk.venue, command.request_id, taken_ns, holdings.spot_usd,
         MONEY.add(holdings.futures_usd, holdings.isolated_usd()), tuple(sorted(holdings.coins.items())),
         tuple(PositionRow(instrument, position.quantity, position.cost_usd)
               for instrument, position in sorted(holdings.positions.items())),
-        tuple(account.open),
+        tuple(open_orders),
         tuple([entry for entry in booked if isinstance(entry, _TRADES)]),
         tuple([entry for entry in booked if isinstance(entry, FundingPaid)]),
         tuple([entry for entry in booked if isinstance(entry, CashMoved)]),
         tuple([entry for entry in booked if isinstance(entry, TransferEnded)]),
-        len(account.log)), True)
+        length), True)

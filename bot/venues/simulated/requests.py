@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
 from bot.domain.events import (
     AccountEvent,
     CancelFailed,
+    ErrorClass,
     OrderRejected,
     OrderUnknown,
     ReadFailed,
@@ -16,9 +19,18 @@ from bot.domain.values import ZERO, Nanos, Venue
 from bot.venues.simulated.delivery import DeliveryRoute
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import Faults
+from bot.venues.simulated.gateway import Fate, fate_of
 from bot.venues.simulated.latency import NS_PER_MS, Latency
 from bot.venues.simulated.params import SimulatedParams
 from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Pending, Request
+
+_OPERATION: Final = {SubmitOrder: "submit", CancelOrder: "cancel", QueryOrder: "query", ReadAccount: "account"}
+_PROVEN: Final = {
+    ErrorClass.REFUSED: RejectReason.BUSY, ErrorClass.RATE_LIMIT: RejectReason.RATE_LIMIT,
+    ErrorClass.BANNED: RejectReason.BANNED, ErrorClass.MAINTENANCE: RejectReason.MAINTENANCE,
+    ErrorClass.AUTH: RejectReason.AUTH,
+}
+"""A create answered so was not booked for certain."""
 
 
 def venue_of(request: Request) -> Venue:
@@ -48,54 +60,44 @@ class RequestRoute:
         venue = venue_of(request)
         if self._faults.plan.strikes and self._faults.down(venue, at_ns):
             self._faults.count(FaultKind.VENUE_DOWN)
-            self._time_out(at_ns, request, "venue cannot be reached")
-            return
-        match request:
-            case SubmitOrder() | CancelOrder():
-                self._send_order_request(at_ns, venue, request)
-            case QueryOrder() | ReadAccount():
-                operation = "query" if isinstance(request, QueryOrder) else "account"
-                if self._faults.hits(FaultKind.READ_FAILURE, venue, operation, at_ns):
-                    self._time_out(at_ns, request, "no usable answer")
-                else:
-                    self._arrives(at_ns, venue, request)
-            case _:
-                self._arrives(at_ns, venue, request)
+            self._time_out(at_ns, request, "venue cannot be reached", ErrorClass.UNREACHABLE)
+        elif isinstance(request, Transfer):
+            self._arrives(at_ns, venue, request, Fate())
+        else:
+            self._meet(at_ns, venue, request, fate_of(self._faults, venue, _OPERATION[type(request)], at_ns))
 
-    def _send_order_request(self, at_ns: Nanos, venue: Venue, request: SubmitOrder | CancelOrder) -> None:
-        operation = "submit" if isinstance(request, SubmitOrder) else "cancel"
-        fate = self._faults.fate(venue, operation, at_ns)
-        if fate.rejected and isinstance(request, SubmitOrder):
-            refused = Nanos(self._latency.returns(venue, self._latency.arrives(venue, at_ns)))
-            self._back.push(OrderRejected(refused, venue, request.order.intent.order_id, RejectReason.OTHER,
-                                          "the venue is busy"), refused)
-            return
-        answered = fate.arrives and fate.answered
+    def _meet(self, at_ns: Nanos, venue: Venue, request: Request, fate: Fate) -> None:
         if fate.arrives:
-            self._arrives(at_ns, venue, request, fate.late_ns, answered)
-        if not answered or fate.late_ns >= self._timeout_ns:
-            self._time_out(at_ns, request, "no answer in time")
+            self._arrives(at_ns, venue, request, fate)
+        if fate.error is not None:
+            due = Nanos(self._latency.returns(venue, self._latency.arrives(venue, at_ns)))
+            self._back.push(_failed(due, request, fate.why, fate.error, fate.retry_after_s), due)
+        elif not fate.answered or fate.late_ns >= self._timeout_ns:
+            self._time_out(at_ns, request, "no answer in time", ErrorClass.TIMEOUT)
 
-    def _arrives(self, at_ns: Nanos, venue: Venue, request: Request, late_ns: int = 0, answered: bool = True) -> None:
+    def _arrives(self, at_ns: Nanos, venue: Venue, request: Request, fate: Fate) -> None:
         arrives = self._latency.arrives(venue, at_ns)
-        self._pending.push(Nanos(arrives + late_ns), ARRIVAL_RANK, venue, Arrival(request, answered))
+        self._pending.push(Nanos(arrives + fate.late_ns), ARRIVAL_RANK, venue, Arrival(request, fate.answered))
 
-    def _time_out(self, at_ns: Nanos, request: Request, why: str) -> None:
+    def _time_out(self, at_ns: Nanos, request: Request, why: str, error: ErrorClass) -> None:
         due = Nanos(at_ns + self._timeout_ns)
-        self._back.push(_unanswered(due, request, why), due, own=True)
+        self._back.push(_failed(due, request, why, error, None), due, own=True)
 
 
-def _unanswered(at_ns: Nanos, request: Request, why: str) -> AccountEvent:
-    """What we say to ourselves when a request got no answer."""
+def _failed(at_ns: Nanos, request: Request, why: str, error: ErrorClass, retry_after_s: float | None) -> AccountEvent:
+    """What we know of a request that got no answer of the venue's own."""
     match request:
         case SubmitOrder():
             intent = request.order.intent
-            return OrderUnknown(at_ns, intent.venue, intent.order_id, why)
+            reason = _PROVEN.get(error)
+            if reason is not None:
+                return OrderRejected(at_ns, intent.venue, intent.order_id, reason, why, retry_after_s)
+            return OrderUnknown(at_ns, intent.venue, intent.order_id, why, error, retry_after_s)
         case CancelOrder():
-            return CancelFailed(at_ns, request.venue, request.order_id, why)
+            return CancelFailed(at_ns, request.venue, request.order_id, why, error, retry_after_s)
         case QueryOrder():
-            return ReadFailed(at_ns, request.venue, request.order_id, why)
+            return ReadFailed(at_ns, request.venue, request.order_id, why, error, retry_after_s)
         case ReadAccount():
-            return ReadFailed(at_ns, request.venue, request.request_id, why)
+            return ReadFailed(at_ns, request.venue, request.request_id, why, error, retry_after_s)
         case Transfer():
             return TransferEnded(at_ns, request.venue_to, request.transfer_id, False, ZERO, why)

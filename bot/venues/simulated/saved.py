@@ -10,6 +10,7 @@ from bot.domain.values import InstrumentId, OrderId, Venue
 from bot.venues.simulated.account import Holdings, LogEntry, VenueAccount, VenueOrder
 from bot.venues.simulated.board import Board
 from bot.venues.simulated.pending import Entry
+from bot.venues.simulated.picture import Picture
 
 SAVED_VERSION = 1
 
@@ -26,6 +27,7 @@ class SavedVenue(msgspec.Struct, array_like=True):
     last_trade_ns: int
     changed: dict[InstrumentId, Instrument]
     """Instruments that changed since the start."""
+    picture: Picture | None = None
 
 
 class SavedExchange(msgspec.Struct, kw_only=True):

@@ -95,9 +95,9 @@ def test_a_late_acknowledgement_does_not_reopen() -> None:
 def test_unknown_asks_first_after_half_a_second_and_backs_off_to_ten() -> None:
     """Bounds of the catalogue: 0.5 s, then doubling to 10 s."""
     each = order(10)
-    order_states.on_unknown(each, unknown(9), PARAMS)
-    assert each.next_query_ns == after(9.5)
-    gaps, now = [], 9.5
+    order_states.on_unknown(each, unknown(19), PARAMS)
+    assert each.next_query_ns == after(19.5)
+    gaps, now = [], 19.5
     for _ in range(6):
         order_states.queried(each, after(now), PARAMS)
         assert each.next_query_ns is not None
@@ -110,14 +110,14 @@ def test_backing_off_does_not_pass_the_instant_of_proof() -> None:
     """A pair waits for the proof that its leg was not placed: it is asked for at once when it can be had."""
     each = order(10)
     order_states.on_unknown(each, unknown(0), PARAMS)
-    for now in (0.5, 1.5, 3.5, 7.5):
+    for now in (0.5, 1.5, 3.5, 7.5, 15.5):
         order_states.queried(each, after(now), PARAMS)
     assert each.next_query_ns == after(PARAMS.absence_after_s)
 
 
 @pytest.mark.parametrize(("seconds", "sources", "filled", "state"), [
-    (7.9, 2, 0, OrderState.UNKNOWN), (8.0, 1, 0, OrderState.UNKNOWN), (8.0, 2, 1, OrderState.OPEN),
-    (8.0, 2, 0, OrderState.NOT_PLACED),
+    (17.9, 2, 0, OrderState.UNKNOWN), (18.0, 1, 0, OrderState.UNKNOWN), (18.0, 2, 1, OrderState.OPEN),
+    (18.0, 2, 0, OrderState.NOT_PLACED),
 ])
 def test_absence_needs_two_sources_time_and_no_trade(seconds: float, sources: int, filled: int,
                                                      state: OrderState) -> None:
@@ -127,6 +127,16 @@ def test_absence_needs_two_sources_time_and_no_trade(seconds: float, sources: in
     if filled:
         order_states.on_fill(each, filled, after(0.2))
     order_states.on_report(each, report(seconds, None, found=False, sources=sources), PARAMS)
+    assert each.state is state
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(119.9, OrderState.UNKNOWN), (120, OrderState.NOT_PLACED)])
+def test_F14_without_a_validity_window_absence_takes_two_minutes(seconds: float, state: OrderState) -> None:
+    """A venue that books a create 40 s late proves nothing by not knowing it after 18 s."""
+    params = msgspec.structs.replace(PARAMS, venues_without_validity=(str(order(10).intent.venue),))
+    each = order(10)
+    order_states.on_unknown(each, unknown(0.1), params)
+    order_states.on_report(each, report(seconds, None, found=False), params)
     assert each.state is state
 
 
@@ -189,8 +199,8 @@ def test_absence_is_judged_on_when_the_venue_looked_not_on_when_its_answer_came(
     """R3: a look after 2 s proves nothing, however late its answer comes: the create may have been booked since."""
     each = order(10)
     order_states.on_unknown(each, unknown(1), PARAMS)
-    late = msgspec.structs.replace(report(12, None, found=False), taken_ns=after(2))
+    late = msgspec.structs.replace(report(22, None, found=False), taken_ns=after(2))
     order_states.on_report(each, late, PARAMS)
     assert each.live
-    order_states.on_report(each, msgspec.structs.replace(late, taken_ns=after(8)), PARAMS)
+    order_states.on_report(each, msgspec.structs.replace(late, taken_ns=after(18)), PARAMS)
     assert each.state is OrderState.NOT_PLACED

@@ -56,10 +56,10 @@ def test_the_newest_quote_wins_and_has_an_age() -> None:
     """The mid is exact, half ticks and all."""
     market = state()
     market.fold_quotes(quotes(1, SPOT.id))
-    market.fold_quotes(quotes(2 * NS_PER_S, SPOT.id, bid=2_000))
-    assert market.mid(SPOT.id) == Decimal("200.05")
+    market.fold_quotes(quotes(2 * NS_PER_S, SPOT.id, bid=1_050))
+    assert market.mid(SPOT.id) == Decimal("105.05")
     assert market.quote_age_s(SPOT.id, Nanos(5 * NS_PER_S)) == 3.0
-    assert market.quote(SPOT.id) == Quote(SPOT.id, 2_000, 2_001, 5, 5, 50)
+    assert market.quote(SPOT.id) == Quote(SPOT.id, 1_050, 1_051, 5, 5, 50)
 
 
 def test_what_was_never_quoted_has_no_mid_and_an_infinite_age() -> None:

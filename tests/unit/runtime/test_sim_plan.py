@@ -10,9 +10,9 @@ from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos, Venue
 from bot.engine.step import Note, Step
 from bot.runtime.breaches import KEPT_MAX, Breaches
 from bot.runtime.sim_plan import CLOSING_NS, SimPlan, draw_plan
-from bot.runtime.sim_process import MemoryJournal
 from bot.runtime.sim_profiles import PROFILES, profile_named
 from bot.runtime.sim_report import SeedReport, merge
+from bot.runtime.sim_storage import MemoryJournal
 from bot.runtime.sim_world import START_NS
 
 DECIDED = Step(notes=(Note("something", ()),))

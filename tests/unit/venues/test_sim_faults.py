@@ -11,6 +11,7 @@ from bot.domain.errors import ConfigRefused
 from bot.domain.events import (
     AccountReport,
     CancelFailed,
+    ErrorClass,
     Event,
     Fill,
     OrderAccepted,
@@ -19,6 +20,7 @@ from bot.domain.events import (
     OrderReport,
     OrderUnknown,
     ReadFailed,
+    RejectReason,
     TransferEnded,
     VenueConnection,
 )
@@ -27,6 +29,7 @@ from bot.domain.values import NS_PER_S, Side, Wallet
 from bot.venues.simulated.blows import BLOWS, is_blow
 from bot.venues.simulated.fault_kinds import ROW_OF, ROWS, FaultKind, Shape
 from bot.venues.simulated.faults import FaultPlan, FaultRates, Faults, Strike
+from bot.venues.simulated.gateway import fate_of
 from bot.venues.simulated.streams import Streams
 from tests.unit.venues.sim_world import ALPHA, BETA, PERP, PERP_B, T0, World
 
@@ -183,13 +186,15 @@ def test_faults_stay_in_their_window_and_are_counted() -> None:
 
 def test_removing_one_kind_leaves_the_others_as_they_were() -> None:
     """Every kind draws from its own stream."""
-    def lost(rates: FaultRates) -> list[bool]:
+    def lost(rates: FaultRates) -> list[str]:
         faults = Faults(FaultPlan(rates=rates, end_ns=FOREVER), Streams(3))
-        return [not faults.fate(ALPHA, "submit", n).answered for n in range(200)]
+        for n in range(200):
+            fate_of(faults, ALPHA, "submit", n)
+        return [name for name in faults.hit_names if "lost_answer" in name]
     both = lost(FaultRates.of(lost_answer=0.3, late_booking=0.4, rejected=0.2))
     alone = lost(FaultRates.of(lost_answer=0.3))
     assert both == alone
-    assert 30 < sum(alone) < 90
+    assert 30 < len(alone) < 90
 
 
 def test_other_venues_and_operations_have_streams_of_their_own() -> None:
@@ -214,10 +219,10 @@ def test_a_plan_of_chosen_hits_has_these_and_no_others() -> None:
     """What shrinking leaves is repeated exactly, however many hits stood beside it."""
     rates = FaultRates.of(lost_answer=0.3, late_booking=0.4)
     first = Faults(FaultPlan(rates=rates, end_ns=FOREVER), Streams(3))
-    fates = [first.fate(ALPHA, "submit", n) for n in range(100)]
+    fates = [fate_of(first, ALPHA, "submit", n) for n in range(100)]
     late = [name for name in first.hit_names if "late_booking" in name][:2]
     second = Faults(FaultPlan(rates=rates, end_ns=FOREVER, chosen=tuple(late)), Streams(3))
-    again = [second.fate(ALPHA, "submit", n) for n in range(100)]
+    again = [fate_of(second, ALPHA, "submit", n) for n in range(100)]
     assert second.hit_names == late
     assert [fate.late_ns for fate in again if fate.late_ns] == [fate.late_ns for fate in fates if fate.late_ns][:2]
 
@@ -230,3 +235,120 @@ def test_every_kind_has_one_row_and_every_blow_someone_to_strike_it() -> None:
     for row in ROWS:
         assert (row.per_day > 0) is (row.shape is not Shape.CHANCE), row.kind
         assert (row.length_s[1] > 0) is (row.shape is Shape.WINDOW), row.kind
+
+
+def struck(kind: FaultKind, start_s: float, end_s: float, size: float = 0.0, draw: float = 0.0) -> World:
+    strike = Strike(kind, T0 + int(start_s * NS_PER_S), T0 + int(end_s * NS_PER_S), ALPHA, size, draw)
+    return World(faults=FaultPlan(strikes=(strike,))).rich().market()
+
+
+@pytest.mark.parametrize(("kind", "error"), [
+    ("html_body", ErrorClass.UNREADABLE), ("empty_body", ErrorClass.UNREADABLE),
+    ("garbled_body", ErrorClass.UNREADABLE),
+])
+def test_F12_a_body_that_cannot_be_read_is_unknown_though_the_order_is_booked(kind: str, error: ErrorClass) -> None:
+    """A page of HTML, nothing, a 200 that is not JSON: none of them proves anything."""
+    world = faulty(**{kind: 1.0})
+    world.order(PERP, BUY, 100, 1_001)
+    unknown = [answer for answer in world.run(3) if isinstance(answer, OrderUnknown)]
+    assert [answer.error for answer in unknown] == [error]
+    assert world.position(PERP) == Decimal("0.1")
+    world.read(ALPHA)
+    assert [answer.error for answer in world.run(3) if isinstance(answer, ReadFailed)] == [error]
+
+
+def test_F11_status_unknown_is_unknown_and_booked_half_of_the_times() -> None:
+    """A 5xx says nothing of the order behind it."""
+    world = faulty(server_error=1.0)
+    for _ in range(40):
+        world.order(PERP, BUY, 10, 1_001)
+        world.run(1)
+    assert 10 < world.exchange.account(ALPHA).arrivals < 30
+
+
+def test_F26_a_429_proves_that_nothing_was_booked_and_says_when_to_come_back() -> None:
+    """Creates are rejected, cancels and reads fail, each with the wait."""
+    world = faulty(rate_limited=1.0)
+    name = world.order(PERP, BUY, 100, 1_001)
+    world.query(PERP, name)
+    world.cancel(PERP, name)
+    answers = world.run(3)
+    assert kinds([*answers]) == [OrderRejected, ReadFailed, CancelFailed]
+    assert all(1.0 <= getattr(answer, "retry_after_s", 0.0) <= 11.0 for answer in answers)
+    assert not world.exchange.account(ALPHA).orders
+
+
+def test_F26_a_ban_answers_nothing_until_it_is_over() -> None:
+    """418 to all, with the time that is left; afterwards all is as before."""
+    world = struck(FaultKind.BANNED, 0, 60)
+    world.run(20)
+    world.order(PERP, BUY, 100, 1_001)
+    refused = [answer for answer in world.run(1) if isinstance(answer, OrderRejected)]
+    assert [answer.reason for answer in refused] == [RejectReason.BANNED]
+    assert refused[0].retry_after_s == pytest.approx(40, abs=0.1)
+    world.run(40)
+    world.order(PERP, BUY, 100, 1_001)
+    assert OrderAccepted in kinds([*world.run(1)])
+
+
+def test_F48_in_maintenance_creates_are_refused_and_cancels_go_through() -> None:
+    """Cancel only."""
+    world = struck(FaultKind.MAINTENANCE, 5, 60)
+    resting = world.order(PERP, BUY, 100, 990, GTC)
+    world.run(10)
+    world.order(PERP, BUY, 100, 1_001)
+    world.cancel(PERP, resting)
+    answers = world.run(2)
+    assert [answer.reason for answer in answers if isinstance(answer, OrderRejected)] == [RejectReason.MAINTENANCE]
+    assert not world.exchange.account(ALPHA).open
+
+
+def test_F15_reads_that_lag_show_the_account_as_it_was() -> None:
+    """Just booked, not found; the report has neither order nor trade, and claims to be of now."""
+    world = struck(FaultKind.READ_LAG, 1, 120, size=8.0)
+    world.run(2)
+    name = world.order(PERP, BUY, 100, 1_001)
+    world.run(1)
+    world.query(PERP, name)
+    world.read(ALPHA)
+    report, account = world.run(1)
+    assert isinstance(report, OrderReport)
+    assert isinstance(account, AccountReport)
+    assert (report.found, account.fills, account.positions) == (False, (), ())
+    world.run(9)
+    world.query(PERP, name)
+    caught_up = world.run(1)[0]
+    assert isinstance(caught_up, OrderReport)
+    assert (caught_up.found, caught_up.filled_lots) == (True, 100)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.PRIVATE_DEAD, FaultKind.RECONNECT_GAP])
+def test_F50_F52_a_private_stream_that_is_dead_or_torn_tells_no_fill(kind: FaultKind) -> None:
+    """Requests are still answered; the trade is in the books alone."""
+    world = struck(kind, 0, 30)
+    world.run(1)
+    world.order(PERP, BUY, 100, 1_001)
+    assert {OrderAccepted} == set(kinds([*world.run(5)])) - {VenueConnection}
+    assert world.position(PERP) == Decimal("0.1")
+
+
+def test_F14_a_venue_without_a_validity_window_books_a_create_long_after() -> None:
+    """Up to 45 s late there, never at the others."""
+    rates = FaultRates.of(very_late_booking=1.0)
+    world = World(faults=FaultPlan(rates=rates, end_ns=FOREVER, no_validity=(BETA,))).rich().market()
+    world.order(PERP, BUY, 100, 1_001)
+    world.order(PERP_B, BUY, 100, 1_001)
+    world.run(4)
+    assert (world.position(PERP), world.position(PERP_B)) == (Decimal("0.1"), Decimal(0))
+    world.run(45)
+    assert world.position(PERP_B) == Decimal("0.1")
+
+
+def test_F74_a_drifting_clock_shows_in_what_a_report_claims() -> None:
+    """Up to a second, before or behind."""
+    world = struck(FaultKind.CLOCK_DRIFT, 0, 60, size=0.9, draw=0.0)
+    world.run(1)
+    world.read(ALPHA)
+    report = world.run(1)[0]
+    assert isinstance(report, AccountReport)
+    assert (report.at_ns - report.taken_ns) / NS_PER_S == pytest.approx(0.94, abs=0.01)
