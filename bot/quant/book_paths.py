@@ -48,6 +48,7 @@ class _BookRun:
 
     def __init__(self, legs: BookLegs, pools: BookPools, rule: KeeperRule, paths: int) -> None:
         self.order = np.concatenate((np.flatnonzero(legs.is_perp), np.flatnonzero(~legs.is_perp)))
+        self.in_order = bool((np.diff(self.order) == 1).all())
         self.perps = int(legs.is_perp.sum())
         self.rule = rule
         self.fee, self.half_spread = legs.fee_rate[self.order], legs.half_spread[self.order]
@@ -61,18 +62,19 @@ class _BookRun:
         self.start_gross = float(np.abs(start).sum())
         self.net_start = start @ self.of_coin
         self.quantity = np.tile(start, (paths, 1))
-        self.level = np.ones((paths, len(start)))
+        self.value = self.quantity.copy()
         self.spot = np.tile(pools.spot_cash_usd, (paths, 1))
         self.futures = np.tile(pools.futures_equity_usd, (paths, 1))
         self.transit = [np.zeros((paths, venues)) for _ in range(rule.transfer_delay_steps + 1)]
         self.keep: Matrix | None = None
-        self.reference = self._pool().distance[0] if rule.reference_distance is None else rule.reference_distance
+        self.pool = self._pool(self.value[:, : self.perps], self.futures)
+        self.reference = self.pool.distance[0] if rule.reference_distance is None else rule.reference_distance
         self.wealth_start = float(self._wealth()[0]) if paths else 0.0
         self.tally = _Tally(paths, len(start), self.wealth_start)
 
     def advance(self, step: PathStep) -> None:
         """One step of every path."""
-        returns = step.returns[:, self.order]
+        returns = self._ordered(step.returns)
         if not np.isfinite(returns).all():
             raise ValueError("returns: every leg needs a known return in every step")
         self.futures += self.transit.pop(0)
@@ -81,12 +83,11 @@ class _BookRun:
         events = False
         for extreme in (step.low, step.high):
             if extreme is not None:
-                events |= self._liquidate(extreme[:, self.order[: self.perps]])
-        self.futures += self._by_venue(self.quantity[:, : self.perps] * self.level[:, : self.perps]
-                                       * returns[:, : self.perps])
-        self.level *= 1.0 + returns
+                events |= self._liquidate(self._ordered(extreme)[:, : self.perps])
+        self.futures += self._by_venue(self.value[:, : self.perps] * returns[:, : self.perps])
+        self.value *= 1.0 + returns
         if step.funding is not None:
-            self._settle(step.funding[:, self.order[: self.perps]])
+            self._settle(self._ordered(step.funding)[:, : self.perps])
         events |= self._liquidate(None)
         events |= self._happen(step)
         self.tally.after(self._wealth(), self._naked_usd() if events else None)
@@ -98,31 +99,35 @@ class _BookRun:
             return
         keep = self.keep if step.down is None else np.where(step.down[:, self.venue], 1.0, self.keep)
         late = _column(step.reaction) * returns
-        traded = self.quantity * self.level * (1.0 - keep)
+        traded = self.value * (1.0 - keep)
         cost = np.abs(traded) * (1.0 + late) * (self.fee + self.half_spread * _column(step.spread_x))
         self.futures += self._by_venue((traded * late - cost)[:, : self.perps])
         self.spot += (traded * (1.0 + late) - cost)[:, self.perps :] @ self.at_venue[self.perps :]
-        self.quantity = self.quantity * keep
+        self.quantity *= keep
+        self.value *= keep
         self.tally.costs += cost.sum(axis=1)
         self.keep = None
 
     def _liquidate(self, extreme: Matrix | None) -> bool:
         """Empty every pool whose equity meets maintenance at these marks (None: the present ones)."""
-        held = self.quantity[:, : self.perps] * self.level[:, : self.perps]
+        held = self.value[:, : self.perps]
         equity = self.futures
         if extreme is not None:
             equity = equity + self._by_venue(held * extreme)
             held = held * (1.0 + extreme)
-        left = equity - self._by_venue(maintenance_usd(held, self.floors, self.rates))
-        holds = self._by_venue(np.abs(held)) > 0.0
+        pool = self._pool(held, equity)
+        left = equity - pool.maintenance_usd
+        holds = pool.notional_usd > 0.0
         np.minimum(self.tally.margin_left, np.where(holds, left, np.inf).min(axis=1, initial=np.inf),
                    out=self.tally.margin_left)
         gone = holds & (left <= 0.0)
         if not gone.any():
+            self.pool = pool
             return False
         legs = gone[:, self.venue[: self.perps]] & (held != 0.0)
         self.tally.liquidated[:, : self.perps] |= legs
         self.quantity[:, : self.perps][legs] = 0.0
+        self.value[:, : self.perps][legs] = 0.0
         # maintenance is lost at the crossing, somewhere inside the step; what the hedge gains after it is not counted,
         # and the debt stands against that gain until the hedge is sold
         self.futures[gone] = left[gone]
@@ -132,24 +137,27 @@ class _BookRun:
         """Longs pay the rate on notional at mark, out of the futures wallet."""
         if not np.isfinite(funding).all():
             raise ValueError("funding: every perp needs a known rate in every step; 0 where nothing settles")
-        paid = self._by_venue(self.quantity[:, : self.perps] * self.level[:, : self.perps] * funding)
+        paid = self._by_venue(self.value[:, : self.perps] * funding)
         self.futures -= paid
         self.tally.funding -= paid.sum(axis=1)
 
     def _happen(self, step: PathStep) -> bool:
         """ADL and recalls at mark, then venues that are gone."""
         if step.closed is not None:
-            share = step.closed[:, self.order]
-            closed = self.quantity * self.level * share
+            share = self._ordered(step.closed)
+            closed = self.value * share
             cost = np.zeros_like(closed)
             if step.closed_penalty is not None:
-                cost = np.abs(closed) * step.closed_penalty[:, self.order]
+                cost = np.abs(closed) * self._ordered(step.closed_penalty)
             self.futures -= self._by_venue(cost[:, : self.perps])
             self.spot += (closed - cost)[:, self.perps :] @ self.at_venue[self.perps :]
-            self.quantity = self.quantity * (1.0 - share)
+            self.quantity *= 1.0 - share
+            self.value *= 1.0 - share
             self.tally.costs += cost.sum(axis=1)
         if step.lost is not None:
-            self.quantity = np.where(step.lost[:, self.venue], 0.0, self.quantity)
+            kept = ~step.lost[:, self.venue]
+            self.quantity *= kept
+            self.value *= kept
             for wallet in (self.spot, self.futures, *self.transit):
                 wallet[step.lost] = 0.0
         return step.closed is not None or step.lost is not None
@@ -158,7 +166,7 @@ class _BookRun:
         """Top up, shrink, and trim what stands naked."""
         if not self.rule.acts:
             return
-        shrink = self._keep_margin(step.down)
+        shrink = self._keep_margin(step.down, events)
         pending = step.down is not None
         if shrink is None and not events and not pending:
             return
@@ -167,9 +175,9 @@ class _BookRun:
             cut[:, : self.perps] = shrink[:, self.venue[: self.perps]]
         self.keep = cut * (1.0 - excess_share(self.quantity * cut, self.coin, self.of_coin, self.net_start))
 
-    def _keep_margin(self, down: Mask | None) -> Matrix | None:
+    def _keep_margin(self, down: Mask | None, events: bool) -> Matrix | None:
         """Transfers for pools too near their liquidation; the share that each may keep, None if all keep everything."""
-        pool = self._pool()
+        pool = self._pool(self.value[:, : self.perps], self.futures) if events else self.pool
         share = pool.share_of(self.reference)
         if not (share < self.rule.top_up_share).any():
             return None
@@ -185,21 +193,17 @@ class _BookRun:
     def _naked_usd(self) -> Vector:
         """Net notional beyond the book's own, summed over coins, at present marks."""
         share = excess_share(self.quantity, self.coin, self.of_coin, self.net_start)
-        total: Vector = np.abs(share * self.quantity * self.level).sum(axis=1)
+        total: Vector = np.abs(share * self.value).sum(axis=1)
         return total
 
-    def _pool(self) -> PoolState:
-        """Every venue's futures wallet at present marks."""
-        held = self.quantity[:, : self.perps] * self.level[:, : self.perps]
-        return PoolState(
-            equity_usd=self.futures, notional_usd=self._by_venue(np.abs(held)),
-            maintenance_usd=self._by_venue(maintenance_usd(held, self.floors, self.rates)),
-        )
+    def _pool(self, held: Matrix, equity: Matrix) -> PoolState:
+        """Every venue's futures wallet with these positions."""
+        return PoolState(equity_usd=equity, notional_usd=self._by_venue(np.abs(held)),
+                         maintenance_usd=self._by_venue(maintenance_usd(held, self.floors, self.rates)))
 
     def _wealth_by_venue(self) -> Matrix:
         """Both wallets and the coins held at each venue, with what is on its way there."""
-        coins = self.quantity[:, self.perps :] * self.level[:, self.perps :]
-        total: Matrix = self.spot + self.futures + coins @ self.at_venue[self.perps :]
+        total: Matrix = self.spot + self.futures + self.value[:, self.perps :] @ self.at_venue[self.perps :]
         for wallet in self.transit:
             total = total + wallet
         return total
@@ -214,6 +218,10 @@ class _BookRun:
         out = np.zeros(of_legs.shape)
         out[:, self.order] = of_legs
         return out
+
+    def _ordered(self, of_legs: Matrix) -> Matrix:
+        """Columns in the engine's order."""
+        return of_legs if self.in_order else of_legs[:, self.order]
 
     def _by_venue(self, of_perps: Matrix) -> Matrix:
         """Sum the perps' columns by venue."""
@@ -230,7 +238,7 @@ class _BookRun:
             costs_usd=tally.costs, topped_up_usd=tally.topped_up, liquidated=self._back(tally.liquidated) > 0.0,
             gross_kept=gross / self.start_gross if self.start_gross else np.ones_like(gross),
             naked_max_usd=tally.naked, margin_left_usd=tally.margin_left,
-            legs_end_usd=self._back(self.quantity * self.level), wealth_venue_usd=self._wealth_by_venue(),
+            legs_end_usd=self._back(self.value), wealth_venue_usd=self._wealth_by_venue(),
         )
 
 

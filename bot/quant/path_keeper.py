@@ -35,7 +35,8 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
     def share_of(self, reference: Matrix | Vector) -> Matrix:
         """Distance over the reference; infinite for a pool without positions."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(self.notional_usd > 0.0, self.distance / reference, np.inf)
+            distance = (self.equity_usd - self.maintenance_usd) / (self.notional_usd + self.maintenance_usd)
+            return np.where(self.notional_usd > 0.0, distance / reference, np.inf)
 
     def missing_usd(self, reference: Matrix | Vector) -> Matrix:
         """Cash that brings each pool to the reference distance; NaN or negative where none is missing."""

@@ -72,7 +72,7 @@ SCENARIOS: Final = (
              path=(0.30, 0.55, 0.60, 0.50, 0.75, 0.88, 1.0),
              moves={"BTC": -0.25, "ETH": -0.31, "SOL": -0.65, "XRP": -0.29, "DOGE": -0.35}, other=-0.45, spread_x=5.0),
     Scenario(name="2022-11_sol_funding", text="SOL shorts pay 33 % of notional in twelve days", history=True,
-             step_h=24.0, path=(0.0,) * 12, funding_coins={"SOL": (-0.0275,) * 12}),
+             step_h=48.0, path=(0.0,) * 6, funding_coins={"SOL": (-0.055,) * 6}),
     Scenario(name="2025-10-10", text="BTC -16 %, ETH -22 %, alts -70 % within an hour; shorts closed by ADL on the way",
              history=True, step_h=0.25, path=(0.25, 0.60, 1.0, 0.60), moves={"BTC": -0.16, "ETH": -0.22}, other=-0.70,
              adl_step=1, adl_share=0.5, spread_x=10.0),

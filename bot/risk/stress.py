@@ -115,7 +115,8 @@ def stress(book: StressBook, limits: StressLimits, scenarios: Sequence[Scenario]
     equity = book.equity_usd
     if not told or not book.legs:
         return StressSheet(equity_usd=equity, results=(), not_computed=unknown)
-    legs, pools = arrays_of(book)
+    book = msgspec.structs.replace(book, legs=tuple(sorted(book.legs, key=lambda leg: not leg.is_perp)))
+    legs, pools = arrays_of(book)  # perps first: the path engine then works on slices
     reference = [math.nan if pool.reference_distance is None else pool.reference_distance for pool in book.pools]
     given = not all(math.isnan(each) for each in reference)
     rule = KeeperRule(top_up_share=limits.margin_top_up_share, reduce_share=limits.margin_reduce_share,

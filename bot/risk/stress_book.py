@@ -10,7 +10,7 @@ import numpy as np
 
 from bot.domain.instrument import MarginTier
 from bot.domain.values import Coin, InstrumentId, Venue
-from bot.quant.path_book import BookLegs, BookPools, Ints, PathStep
+from bot.quant.path_book import BookLegs, BookPools, Ints, Mask, PathStep
 from bot.quant.tail_risk import Matrix, Vector
 from bot.risk.scenarios import MAJORS, Scenario
 
@@ -130,30 +130,41 @@ def steps_of(told: Sequence[Told], book: StressBook, legs: BookLegs) -> list[Pat
     funding = _funding(told, book, legs, count)
     reaction = np.array([min(each.scenario.reaction_s / (each.scenario.step_h * 3600.0), 1.0) for each in told])
     spread_x = np.array([each.scenario.spread_x for each in told])
+    closed, penalty, down, lost = _events(told, book, legs, level)
+    return [
+        PathStep(
+            returns=returns[place], funding=None if funding is None else funding[place], reaction=reaction,
+            spread_x=spread_x, closed=_if_any(closed[place]), closed_penalty=_if_any(penalty[place]),
+            lost=lost[place] if lost[place].any() else None, down=down[place] if down[place].any() else None,
+        )
+        for place in range(count)
+    ]
+
+
+def _if_any(array: Matrix) -> Matrix | None:
+    return array if array.any() else None
+
+
+def _events(told: Sequence[Told], book: StressBook, legs: BookLegs,
+            level: Matrix) -> tuple[Matrix, Matrix, Mask, Mask]:
+    """Legs closed against us and at which loss, venues down and lost; shape (count, n_told, n_legs or n_venues)."""
+    count = len(level) - 1
     side = np.sign(legs.notional_usd)
     recalled = (side < 0.0) & ~legs.is_perp
-    steps = []
-    for place in range(count):
-        closed = np.zeros((len(told), len(side)))
-        penalty = np.zeros_like(closed)
-        down, lost = np.zeros((2, len(told), len(book.pools)), dtype=np.bool_)
-        for row, each in enumerate(told):
-            scenario = each.scenario
-            if place == scenario.adl_step:
-                gains = legs.is_perp & (side * (level[place + 1, row] - 1.0) > 0.0)
-                closed[row, gains] = scenario.adl_share
-            if place == 0 and scenario.recall_penalty > 0.0:
-                closed[row, recalled], penalty[row, recalled] = 1.0, scenario.recall_penalty
-            if each.venue >= 0:
-                down[row, each.venue] = place in scenario.down_steps
-                lost[row, each.venue] = place == scenario.lost_step
-        steps.append(PathStep(
-            returns=returns[place], funding=None if funding is None else funding[place], reaction=reaction,
-            spread_x=spread_x,
-            closed=closed if closed.any() else None, closed_penalty=penalty if penalty.any() else None,
-            lost=lost if lost.any() else None, down=down if down.any() else None,
-        ))
-    return steps
+    closed, penalty = np.zeros((2, count, len(told), len(side)))
+    down, lost = np.zeros((2, count, len(told), len(book.pools)), dtype=np.bool_)
+    for row, each in enumerate(told):
+        scenario = each.scenario
+        if scenario.adl_step >= 0:
+            gains = legs.is_perp & (side * (level[scenario.adl_step + 1, row] - 1.0) > 0.0)
+            closed[scenario.adl_step, row, gains] = scenario.adl_share
+        if scenario.recall_penalty > 0.0:
+            closed[0, row, recalled], penalty[0, row, recalled] = 1.0, scenario.recall_penalty
+        if each.venue >= 0:
+            down[list(scenario.down_steps), row, each.venue] = True
+            if scenario.lost_step >= 0:
+                lost[scenario.lost_step, row, each.venue] = True
+    return closed, penalty, down, lost
 
 
 def _levels(told: Sequence[Told], book: StressBook, legs: BookLegs, count: int) -> Matrix:
