@@ -75,9 +75,9 @@ class Judge(Invariants):
         super().process_started(engine, *rest)
         self._mine = engine
 
-    def sending(self, at_ns: int, command: AnyCommand) -> None:
+    def sending(self, at_ns: int, command: AnyCommand, *, unwritten: bool = False) -> None:
         """A command leaves."""
-        super().sending(at_ns, command)
+        super().sending(at_ns, command, unwritten=unwritten)
         if self._set_ns is None:
             return
         after_s = (at_ns - self._set_ns) / NS_PER_S

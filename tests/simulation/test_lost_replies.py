@@ -61,9 +61,9 @@ class Doubts(Invariants):
         super().process_started(engine, *rest)
         self._mine = engine
 
-    def sending(self, at_ns: int, command: AnyCommand) -> None:
+    def sending(self, at_ns: int, command: AnyCommand, *, unwritten: bool = False) -> None:
         """A command leaves."""
-        super().sending(at_ns, command)
+        super().sending(at_ns, command, unwritten=unwritten)
         if isinstance(command, SubmitOrder):
             self.since[command.order.intent.order_id] = at_ns
         elif isinstance(command, Alert):
