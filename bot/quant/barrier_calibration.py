@@ -6,7 +6,7 @@ Source: quant-reference 6. Fitted on windows that are over; the caller sees to i
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -20,6 +20,7 @@ Vector = npt.NDArray[np.float64]
 PROBABILITIES: Final = (1e-2, 1e-3)
 HITS_MIN: Final = 3.0
 """Expected hits below which a probability says nothing about the tail."""
+RECORD_MAX: Final = 100
 _PAST: Final = 1.0 + 1e-9
 """A window that stands exactly on the barrier has reached it."""
 
@@ -32,6 +33,34 @@ class BarrierScale(msgspec.Struct, frozen=True, kw_only=True):
     raw: float | None
     """As the windows have it; None if there are too few of them."""
     windows: int
+
+
+class BarrierRecord(msgspec.Struct, frozen=True, array_like=True):
+    """What a running bot keeps of its windows: the largest ratios and how many there were. Its own snapshot."""
+
+    windows: int = 0
+    largest: tuple[float, ...] = ()
+    """At most `RECORD_MAX`, largest first."""
+
+    def with_ratio(self, ratio: float) -> BarrierRecord:
+        """One more window that is over: excursion over the sigma that stood at its start; NaN = unknown, no window."""
+        if ratio != ratio:
+            return self
+        if len(self.largest) == RECORD_MAX and ratio <= self.largest[-1]:
+            return BarrierRecord(self.windows + 1, self.largest)
+        kept = sorted((*self.largest, ratio), reverse=True)[:RECORD_MAX]
+        return BarrierRecord(self.windows + 1, tuple(kept))
+
+    def scale(
+        self, nu: float | None, *, factor_min: float = 1.0, factor_max: float = 3.0,
+        probabilities: Sequence[float] = PROBABILITIES,
+    ) -> BarrierScale:
+        """`barrier_scale` of all windows seen. Once more are allowed beyond a barrier than are kept (10,000 windows at
+        1 %), the least that is kept stands for the quantile: an upper bound.
+        """
+        return _scale(
+            self.windows, lambda allowed: self.largest[min(allowed, len(self.largest) - 1)], nu, factor_min, factor_max,
+            probabilities)
 
 
 class HitRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +96,20 @@ def barrier_scale(
     Returns:
         Factor 1 held within the bounds, with `raw` None, if no probability has `HITS_MIN` expected hits.
     """
-    n = len(ratios)
-    ordered = np.sort(ratios)
-    found = []
-    for p in probabilities:
-        allowed = math.floor(n * p)
-        if n * p >= HITS_MIN:  # at most `allowed` windows may lie beyond the barrier
-            found.append(_PAST * float(ordered[n - 1 - allowed]) / tail_multiplier(p, nu))
+    descending = np.sort(ratios)[::-1]
+    return _scale(
+        len(ratios), lambda allowed: float(descending[allowed]), nu, factor_min, factor_max, probabilities)
+
+
+def _scale(
+    n: int, largest: Callable[[int], float], nu: float | None, factor_min: float, factor_max: float,
+    probabilities: Sequence[float],
+) -> BarrierScale:
+    """The scale of n windows whose k-th largest ratio (from 0) is `largest(k)`."""
+    # at most floor(n p) windows may lie beyond the barrier
+    found = [
+        _PAST * largest(math.floor(n * p)) / tail_multiplier(p, nu) for p in probabilities if n * p >= HITS_MIN
+    ]
     raw = max(found, default=None)
     return BarrierScale(factor=min(max(1.0 if raw is None else raw, factor_min), factor_max), raw=raw, windows=n)
 

@@ -13,10 +13,12 @@ floor. Source: quant-reference 2.4 and 6.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Final, Literal
 
 import msgspec
 
+from bot.domain.instrument import MarginTier
 from bot.quant.barrier import Direction, tail_multiplier
 
 Side = Literal["long", "short"]
@@ -131,6 +133,49 @@ def equity_needed(side: Side, distance: float, maintenance_rate: float, close_fe
     if side == "short":
         return (1.0 + m) * math.exp(distance) - 1.0
     return 1.0 - (1.0 - m) * math.exp(-distance)
+
+
+class PoolLeg(msgspec.Struct, frozen=True, kw_only=True):
+    """One position of a margin pool, and how far its price is to be survived."""
+
+    side: Side
+    notional_usd: float
+    distance: float
+    """Log move against it, of its own coin (`LeverageCap.distance`)."""
+    tiers: tuple[MarginTier, ...] = ()
+    close_fee: float = 0.0
+
+
+def pool_equity_needed(legs: Iterable[PoolLeg]) -> float:
+    """Equity, USD, with which a cross pool survives all its legs' moves at once.
+
+    Each leg loses over its own distance and then owes maintenance by the tier its notional has *there*: a short that
+    rises grows into higher tiers. Gains of one leg are not set against losses of another: coins that fall together in
+    the calm part in the storm.
+    """
+    total = 0.0
+    for leg in legs:
+        there = leg.notional_usd * math.exp(leg.distance if leg.side == "short" else -leg.distance)
+        total += abs(there - leg.notional_usd) + _maintenance(leg.tiers, there) + leg.close_fee * there
+    return total
+
+
+def tiered_leverage_max(leg: PoolLeg) -> float:
+    """`leverage_max` for a position of this size, its tiers included; `UNBOUNDED` if nothing is needed."""
+    needed = pool_equity_needed((leg,))
+    return leg.notional_usd / needed if needed * UNBOUNDED > leg.notional_usd else UNBOUNDED
+
+
+def _maintenance(tiers: tuple[MarginTier, ...], notional: float) -> float:
+    """Maintenance margin of a notional, USD, in floats; 0 without tiers."""
+    margin = 0.0
+    for place, tier in enumerate(tiers):
+        floor = float(tier.floor_usd)
+        if notional <= floor:
+            break
+        top = float(tiers[place + 1].floor_usd) if place + 1 < len(tiers) else math.inf
+        margin += (min(notional, top) - floor) * float(tier.maintenance_rate)
+    return margin
 
 
 def distance_of(side: Side, equity_per_notional: float, maintenance_rate: float, close_fee: float = 0.0) -> float:

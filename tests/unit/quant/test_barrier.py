@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bot.quant.barrier import budget_per_horizon, excursions, jump_floor, tail_multiplier, touch_probability
-from bot.quant.barrier_calibration import barrier_scale, hit_rate, standardised
+from bot.quant.barrier_calibration import RECORD_MAX, BarrierRecord, barrier_scale, hit_rate, standardised
 
 
 @pytest.mark.parametrize(("nu", "expected"), [
@@ -121,6 +121,19 @@ def test_the_scale_is_held_within_its_bounds() -> None:
     assert (barrier_scale(calm, 3.0).raw or 1.0) < 0.6
     assert barrier_scale(calm[:200], 3.0).raw is None
     assert barrier_scale(100.0 * calm, 3.0).factor == 3.0
+
+
+def test_a_running_record_scales_as_all_its_windows_do() -> None:
+    """Window by window, the unknown left out, the same factor as from the whole array; also far past its size."""
+    ratios = np.abs(1.4 * np.random.default_rng(8).standard_normal(6_000))
+    record = BarrierRecord()
+    for place, ratio in enumerate(ratios.tolist()):
+        record = record.with_ratio(ratio)
+        if place in (100, 700, 3_500, 5_999):
+            assert record.scale(3.5) == barrier_scale(ratios[: place + 1], 3.5)
+    assert record.with_ratio(math.nan) == record
+    assert len(record.largest) == RECORD_MAX
+    assert record.scale(3.5, probabilities=(0.05,)).factor >= barrier_scale(ratios, 3.5, probabilities=(0.05,)).factor
 
 
 def test_hit_rates_carry_scipys_binomial_test() -> None:

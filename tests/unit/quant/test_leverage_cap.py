@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+from decimal import Decimal
 
 import pytest
 
+from bot.domain.instrument import MarginTier
 from bot.domain.values import Side as Direction
-from bot.portfolio.margin import liquidation_price_isolated
+from bot.portfolio.margin import liquidation_price_cross, liquidation_price_isolated
 from bot.quant.barrier import tail_multiplier
 from bot.quant.leverage_cap import (
     UNBOUNDED,
     CapRules,
+    PoolLeg,
     Side,
     adverse,
     distance_of,
     equity_needed,
     leverage_cap,
     leverage_max,
+    pool_equity_needed,
+    tiered_leverage_max,
 )
 from bot.quant.margin_plan import (
     CashSource,
@@ -53,6 +58,35 @@ def test_the_cap_is_the_liquidation_formula_inverted(side: Side, leverage: float
     distance = abs(math.log(price / 100.0))
     assert leverage_max(side, distance, 0.01, 0.0005) == pytest.approx(leverage)
     assert distance_of(side, 1.0 / leverage, 0.01, 0.0005) == pytest.approx(distance)
+
+
+TIERS = (MarginTier(Decimal(0), Decimal("0.004"), 150), MarginTier(Decimal(300_000), Decimal("0.005"), 100),
+         MarginTier(Decimal(800_000), Decimal("0.01"), 75))
+
+
+@pytest.mark.parametrize("side", ["short", "long"])
+@pytest.mark.parametrize("notional", [1_000.0, 400_000.0, 5_000_000.0])
+def test_a_pool_with_what_it_needs_is_liquidated_exactly_at_its_distance(side: Side, notional: float) -> None:
+    """The ledger's tiered cross formula, started from that equity at a mark of 100, liquidates there."""
+    leg = PoolLeg(side=side, notional_usd=notional, distance=0.3, tiers=TIERS)
+    quantity = notional / 100.0 * (-1.0 if side == "short" else 1.0)
+    price = liquidation_price_cross(pool_equity_needed((leg,)), quantity, 100.0, TIERS)
+    assert price == pytest.approx(100.0 * math.exp(0.3 if side == "short" else -0.3), rel=1e-9)
+
+
+def test_in_the_first_tier_the_pool_form_is_the_cap() -> None:
+    """One small leg: equity over notional is 1 / L_max, fee included; two legs add up; nothing needed is unbounded."""
+    leg = PoolLeg(side="short", notional_usd=1_000.0, distance=0.3, tiers=TIERS, close_fee=0.0005)
+    assert tiered_leverage_max(leg) == pytest.approx(leverage_max("short", 0.3, 0.004, 0.0005))
+    assert pool_equity_needed((leg, leg)) == pytest.approx(2.0 * pool_equity_needed((leg,)))
+    assert tiered_leverage_max(PoolLeg(side="long", notional_usd=1_000.0, distance=0.0)) == UNBOUNDED
+
+
+def test_a_large_short_grows_into_a_higher_tier() -> None:
+    """At 700,000 USD and a rise of 35 % the third tier counts: less leverage than its present tier would say."""
+    leg = PoolLeg(side="short", notional_usd=700_000.0, distance=0.3, tiers=TIERS)
+    flat = PoolLeg(side="short", notional_usd=700_000.0, distance=0.3, tiers=TIERS[:2])
+    assert tiered_leverage_max(leg) < tiered_leverage_max(flat)
 
 
 def test_typical_outcome_of_the_reference() -> None:
