@@ -102,8 +102,20 @@ def filter_variance(returns_pct: Vector, params: GarchParams, before: float | No
     """
     value = first_variance(returns_pct, params) if before is None else before
     rows = []
+    if params.is_egarch:
+        for each in returns_pct.tolist():
+            value = next_variance(params, value, each)
+            rows.append(value)
+        return np.array(rows)
+    # the same steps as `next_variance`, written out: a window of two years is filtered at every fit
+    omega, rise, fall, beta = params.omega, params.alpha, params.alpha + params.gamma, params.beta
+    mu, persistence = params.mu, params.persistence
     for each in returns_pct.tolist():
-        value = next_variance(params, value, each)
+        if each == each:
+            shock = each - mu
+            value = omega + (fall if shock < 0 else rise) * shock * shock + beta * value
+        else:
+            value = omega + persistence * value
         rows.append(value)
     return np.array(rows)
 

@@ -179,10 +179,12 @@ def _described(
     data_ns: int,
 ) -> GarchFit:
     """Likelihood, BIC and the next variance of final parameters; refused if the forecast leaves its band."""
-    each = log_densities(held, np.append(first_variance(held, params), filter_variance(held, params)[:-1]), params)
+    filtered = filter_variance(held, params)
+    each = log_densities(held, np.append(first_variance(held, params), filtered[:-1]), params)
     points, loglik = len(held), float(each.sum())
     free = len(_vector(params, "zero" if params.mu == 0.0 else "constant"))
-    variance = float(filter_variance(returns_pct, params)[-1])
+    raw = filtered if np.array_equal(held, returns_pct) else filter_variance(returns_pct, params)
+    variance = float(raw[-1])
     refused = band_reason(variance, float(ewma_variance(returns_pct, EWMA_30D_DECAY)[-1]), guards)
     return GarchFit(
         model=params.model, params=None if refused else params, loglik=loglik, loglik_per_point=loglik / points,

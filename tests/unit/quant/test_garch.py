@@ -284,6 +284,19 @@ def test_falls_weigh_more_under_gjr() -> None:
     assert next_variance(params, 10.0, 3.0) == pytest.approx(0.5 + 0.05 * 9.0 + 8.5)
 
 
+@pytest.mark.parametrize("params", [PARAMS, EGARCH, GarchParams(
+    model="gjr_t", omega=0.5, alpha=0.05, gamma=0.1, beta=0.85, nu=5.0, mu=0.2)])
+def test_a_filter_is_its_steps_one_by_one(params: GarchParams) -> None:
+    """Bit for bit, unknown rows included: a bot that goes day by day and a fit that goes at once agree."""
+    returns = SERIES[:50].copy()
+    returns[[7, 20]] = math.nan
+    value, steps = first_variance(returns, params), []
+    for each in returns.tolist():
+        value = next_variance(params, value, each)
+        steps.append(value)
+    assert filter_variance(returns, params).tolist() == steps
+
+
 def test_filtering_goes_on_from_a_variance_that_is_handed_over() -> None:
     """Two halves, the second started from the first's last forecast, equal the whole."""
     whole = filter_variance(SERIES, PARAMS)
