@@ -98,6 +98,12 @@ class SimOptions(msgspec.Struct, frozen=True, kw_only=True):
     seed_last: int
     days: float
     profile: str
+    plan: Path | None = None
+    """Run this plan instead of a seed's own."""
+    explain: bool = False
+    """One seed: tell its plan first."""
+    trace: Path | None = None
+    """Write what happens, line by line; `-`: to stdout."""
     screen: Screen | None = None
 
 

@@ -9,8 +9,9 @@ from bot.app.daemon import run_daemon
 from bot.app.rehearsal.drill import run_drill
 from bot.app.rehearsal.storm import run_rehearsal
 from bot.app.reports import run_report
-from bot.app.simulations import run_sim
+from bot.app.simulations import run_sim, shrink_sim
 
 __all__ = [
     "run_backtest", "run_daemon", "run_diff", "run_drill", "run_rehearsal", "run_replay", "run_report", "run_sim",
+    "shrink_sim",
 ]

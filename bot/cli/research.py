@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bot.cli import arguments as args
-from bot.cli.output import emit
+from bot.cli.output import emit, say
 from bot.cli.parse import duration_ns, seed_range
 from bot.cli.report_file import save_html
 from bot.cli.screens import open_screen, report_table
@@ -94,24 +95,72 @@ def replay(
 def sim(
     seeds: Annotated[str, typer.Option("--seeds", metavar="A..B", help="One seed, or a range, both ends.")] = "0..9",
     days: Annotated[str, typer.Option("--days", metavar="N", help="Simulated days per seed: 2, or 12h.")] = "2",
-    profile: Annotated[str, typer.Option("--profile", metavar="NAME", help="Which faults, how often.")] = "default",
+    profile: Annotated[str, typer.Option("--profile", metavar="NAME",
+                                         help="calm, normal, default, hostile or crash.")] = "default",
+    replay_seed: Annotated[int | None, typer.Option("--replay", metavar="SEED", min=0,
+                                                    help="One seed again, its plan of faults told first.")] = None,
+    shrink: Annotated[int | None, typer.Option("--shrink", metavar="SEED", min=0, help="The few faults that break a "
+                                               "failing seed, as a plan on stdout.")] = None,
+    plan: Annotated[Path | None, typer.Option("--plan", metavar="FILE", help="Run a plan from --shrink.")] = None,
+    trace: Annotated[Path | None, typer.Option("--trace", metavar="FILE", help="One seed or plan: write every event "
+                                               "and command, `-` for stdout.")] = None,
     config: args.Config = None, home: args.Home = None, as_json: args.Json = False,
 ) -> int:
-    """Run seeded days with faults and check every invariant; exit 1 on any violation."""
+    """Run seeded days with faults and check every invariant; exit 1 on any violation, naming seed and invariant."""
     span = args.parsed("--days", lambda text: duration_ns(text if text[-1:].isalpha() else f"{text}d"), days)
     bounds = args.parsed("--seeds", seed_range, seeds)
     assert span is not None, "it has a default"
     assert bounds is not None, "it has a default"
+    one = replay_seed if replay_seed is not None else shrink
+    if sum(given is not None for given in (replay_seed, shrink, plan)) > 1:
+        raise typer.BadParameter("give one of --replay SEED, --shrink SEED and --plan FILE")
+    if trace is not None and (shrink is not None or (one is None and plan is None and bounds[0] != bounds[1])):
+        raise typer.BadParameter("--trace is for one seed: --replay SEED, --plan FILE or --seeds N")
+    if as_json and str(trace) == "-":
+        raise typer.BadParameter("--trace - and --json both want stdout; write the trace to a file")
     settings = load(config, os.environ)
 
     from bot import app
 
-    document = app.run_sim(settings, SimOptions(
-        home=args.home(home), seed_first=bounds[0], seed_last=bounds[1], days=span / NS_PER_DAY, profile=profile,
-        screen=open_screen(as_json, live=False),
-    ))
+    screen = open_screen(as_json, live=False)
+    options = SimOptions(
+        home=args.home(home), seed_first=bounds[0] if one is None else one, seed_last=bounds[1] if one is None else one,
+        days=span / NS_PER_DAY, profile=profile, plan=plan, explain=replay_seed is not None, trace=trace, screen=screen,
+    )
+    try:
+        if shrink is not None:
+            return _shrink(app.shrink_sim(settings, options), shrink)
+        document = app.run_sim(settings, options)
+    finally:
+        screen.close()
     emit(document, as_json)
-    return 0 if field(document, "violations") == 0 else 1
+    if field(document, "violations") == 0:
+        return 0
+    say(sim_failure(document))
+    return 1
+
+
+def _shrink(found: Any, seed: int) -> int:
+    """Print the plan that was found; nothing was broken: say so."""
+    if found is None:
+        say(f"seed {seed} breaks no invariant: there is nothing to shrink")
+        return 0
+    from bot.runtime.sim_plan_text import encode_plan
+
+    sys.stdout.write(encode_plan(found) + "\n")
+    say("save it as FILE and run it with `evenkeel sim --plan FILE`")
+    return 1
+
+
+def sim_failure(document: Any) -> str:
+    """The line that names the seeds, the broken invariants, and how to look closer."""
+    failing = field(document, "failing")
+    seeds = list(dict.fromkeys(field(breach, "seed") for breach in failing))
+    rules = list(dict.fromkeys(field(breach, "invariant") for breach in failing))
+    return (f"{', '.join(rules)} broken by seed {', '.join(map(str, seeds[:10]))}"
+            + (f" and {len(seeds) - 10} more" if len(seeds) > 10 else "")
+            + f"; look closer with `evenkeel sim --replay {seeds[0]} --days {field(document, 'days'):g} --profile "
+            f"{field(document, 'profile')} --trace FILE`, or `--shrink {seeds[0]}`")
 
 
 def differences(outcome: Any) -> int:

@@ -26,8 +26,10 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 class Breaches:
     """Collects the breaches of one seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, until: str = "") -> None:
+        """`until`: one breach of this invariant is all that is looked for."""
         self._seed = seed
+        self._until = until
         self._told: dict[tuple[str, str], None] = {}
         self.kept: list[Breach] = []
 
@@ -39,7 +41,8 @@ class Breaches:
     @property
     def hopeless(self) -> bool:
         """So much is broken that going on would tell nothing new."""
-        return len(self._told) >= KEPT_MAX
+        return len(self._told) >= KEPT_MAX or (
+            bool(self._until) and any(breach.invariant == self._until for breach in self.kept))
 
     def add(self, invariant: str, subject: str, at_ns: int, text: str) -> None:
         """An invariant is broken; the same one about the same subject counts once."""

@@ -57,7 +57,7 @@ class OperatorOrder(msgspec.Struct, frozen=True, array_like=True):
     """It strikes while an order is on its way, if one leaves within the next ten minutes."""
 
 
-class SimPlan(msgspec.Struct, frozen=True, kw_only=True):
+class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that will be done to the bot in one seed's run."""
 
     seed: int

@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.domain.commands import AnyCommand, SubmitOrder
 from bot.domain.events import AnyEvent, Control, OperatorAction, StorageFailed, StorageRestored
-from bot.domain.values import NS_PER_MINUTE, Nanos
+from bot.domain.values import NS_PER_MINUTE, NS_PER_S, Nanos
 from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.risk.modes import Mode
@@ -14,6 +14,7 @@ from bot.runtime.invariants import Invariants
 from bot.runtime.sim_plan import Death
 from bot.runtime.sim_ports import EngineMaker
 from bot.runtime.sim_storage import MemoryJournal, Storage, changes_something, held_back
+from bot.runtime.sim_trace import Tracer
 from bot.runtime.sim_world import SimWorld
 from bot.storage.journal_codec import RunHash, decode_event, encode_event, encode_step
 
@@ -25,7 +26,9 @@ _KILLS: Final = (OperatorAction.KILL, OperatorAction.KILL_HOLD)
 class SimProcess:
     """Takes events until a planned death; `restart` brings the next process to where the journal ends."""
 
-    def __init__(self, world: SimWorld, engines: EngineMaker, invariants: Invariants) -> None:
+    def __init__(self, world: SimWorld, engines: EngineMaker, invariants: Invariants,
+                 tracer: Tracer | None = None) -> None:
+        self._tracer = tracer
         self._world = world
         self._engines = engines
         self._invariants = invariants
@@ -58,6 +61,8 @@ class SimProcess:
         self.events += 1
         self._tend_storage(event.at_ns)
         step = self.engine.step(event)
+        if self._tracer is not None:
+            self._tracer.seen(event, step)
         pair = (encode_event(event), encode_step(step))
         self.trace.add(*pair)
         death = self._death(event.at_ns, step)
@@ -96,9 +101,9 @@ class SimProcess:
         self.journal.lose_tail()
         self.restart(at_ns)
 
-    def prove_journal(self, at_ns: int) -> None:
-        """A fresh engine over the whole journal reaches the same state as the one at work (I7)."""
-        fresh = self._recovered(from_snapshot=False, at_ns=at_ns)
+    def prove_journal(self, at_ns: int, *, whole: bool = True) -> None:
+        """A fresh engine over the journal (`whole`: from its first row) reaches the state of the one at work (I7)."""
+        fresh = self._recovered(from_snapshot=not whole, at_ns=at_ns)
         if fresh.snapshot() != self.engine.snapshot():
             self._invariants.breach("I7", "replay", at_ns, "a fresh engine over the journal reaches another state")
 
@@ -172,6 +177,8 @@ class SimProcess:
 
     def _die(self, event: AnyEvent, step: Step, pair: tuple[bytes, bytes], death: Death) -> None:
         self._count(f"death_{death.place}")
+        if self._tracer is not None:
+            self._tracer.happened(event.at_ns, f"death {death.place}, back after {death.down_ns / NS_PER_S:.1f} s")
         self._last_words = None
         if death.place != "before_commit":
             self.journal.add(event, step, pair)

@@ -26,6 +26,8 @@ class SeedReport(msgspec.Struct, frozen=True, kw_only=True):
     rare_states: tuple[tuple[str, int], ...]
     trace_hash: str
     cpu_s: float
+    hits: tuple[str, ...] = ()
+    """Every single hit of a chance, by name: what a shrunk plan chooses from."""
 
 
 class SimReport(msgspec.Struct, frozen=True, kw_only=True):

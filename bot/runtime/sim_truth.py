@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import msgspec
 
-from bot.domain.commands import SubmitOrder
 from bot.domain.events import Fill, ForcedFill
 from bot.domain.instrument import Instrument
 from bot.domain.orders import OrderIntent
@@ -15,7 +14,6 @@ from bot.market.state import MarketState
 from bot.portfolio.ledger import Ledger
 from bot.venues.simulated.account import VenueOrder
 from bot.venues.simulated.exchange import SimulatedExchange
-from bot.venues.simulated.pending import Arrival
 
 Trade = Fill | ForcedFill
 
@@ -40,12 +38,15 @@ class Truth:
         self.booked: dict[InstrumentId, Decimal] = {}
         """Sum of the trades that our books do have, net of fees taken in the coin."""
         self._read: dict[Venue, int] = {}
+        self._accounts = [(venue, exchange.account(venue)) for venue in exchange.venues]
 
     def read(self, ledger: Ledger) -> list[Trade]:
         """Take in what the venues booked and what reached our books since; returns trades just booked by us."""
-        for venue in self.exchange.venues:
-            log = self.exchange.account(venue).log
-            for entry in log[self._read.get(venue, 0):]:
+        for venue, account in self._accounts:
+            log, read = account.log, self._read.get(venue, 0)
+            if len(log) == read:
+                continue
+            for entry in log[read:]:
                 if isinstance(entry, Fill | ForcedFill):
                     self.unseen[venue, entry.trade_id] = entry
             self._read[venue] = len(log)
@@ -76,11 +77,7 @@ class Truth:
 
     def on_its_way(self, order_id: OrderId) -> bool:
         """Whether a create of this id can still reach its venue."""
-        return any(
-            isinstance(entry[4], Arrival) and isinstance(entry[4].request, SubmitOrder)
-            and entry[4].request.order.intent.order_id == order_id
-            for entry in self.exchange.saved().entries
-        )
+        return self.exchange.create_under_way(order_id)
 
     def may_fill_lots(self, sent: SentOrder) -> int:
         """How much of an order the venue could still fill."""

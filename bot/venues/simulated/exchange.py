@@ -10,7 +10,7 @@ from bot.domain.errors import ConfigRefused, Retryable
 from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnection
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
-from bot.domain.values import MONEY, NS_PER_S, ZERO, InstrumentId, Nanos, Venue, Wallet, round_cash
+from bot.domain.values import MONEY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Venue, Wallet, round_cash
 from bot.venues.simulated import blows, margin, matching, reads
 from bot.venues.simulated.account import VenueAccount
 from bot.venues.simulated.bookkeeper import Bookkeeper
@@ -226,6 +226,16 @@ class SimulatedExchange:
     def now_ns(self) -> Nanos:
         """The exchange's clock: the instant of the last thing that happened."""
         return self._now_ns
+
+    @property
+    def cash_moving(self) -> bool:
+        """Whether a transfer of ours is under way."""
+        return bool(self._transfers.under_way)
+
+    def create_under_way(self, order_id: OrderId) -> bool:
+        """Whether a create of this id can still reach its venue."""
+        return any(isinstance(what, Arrival) and isinstance(what.request, SubmitOrder)
+                   and what.request.order.intent.order_id == order_id for *_, what in self._pending.entries)
 
     @property
     def faults(self) -> Faults:

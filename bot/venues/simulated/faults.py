@@ -53,7 +53,7 @@ class Strike(msgspec.Struct, frozen=True, array_like=True):
     """In [0, 1): picks which instrument, order or side."""
 
 
-class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
+class FaultPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which faults, and when: chances are drawn in [start_ns, end_ns), strikes have instants of their own."""
 
     rates: FaultRates = FaultRates()

@@ -85,7 +85,7 @@ def application(monkeypatch: pytest.MonkeyPatch, home: Path) -> types.SimpleName
         seen.settings, seen.options = settings, options
         return 0 if isinstance(options, RunOptions) else seen.answer
 
-    for name in ("run_daemon", "run_backtest", "run_report", "run_replay", "run_diff", "run_sim"):
+    for name in ("run_daemon", "run_backtest", "run_report", "run_replay", "run_diff", "run_sim", "shrink_sim"):
         setattr(stand_in, name, verb)
     monkeypatch.setitem(sys.modules, "bot.app", stand_in)
     monkeypatch.setattr(bot, "app", stand_in, raising=False)
@@ -106,7 +106,10 @@ def test_version_is_one_line(capsys: Shown) -> None:
     ["backtest", "--data", "/", "--from", "2024-02-01", "--to", "2024-01-01"],
     ["backtest", "--data", "/", "--symbols", "BTC/USDT"], ["replay"], ["replay", "x.db", "--diff"],
     ["replay", "--diff"],
-    ["replay", "/nonexistent.db"], ["sim", "--seeds", "9..1"], ["sim", "--days", "0"], ["status", "--watch", "--json"],
+    ["replay", "/nonexistent.db"], ["sim", "--seeds", "9..1"], ["sim", "--days", "0"],
+    ["sim", "--replay", "1", "--plan", "x"], ["sim", "--seeds", "1..2", "--trace", "x"],
+    ["sim", "--shrink", "1", "--trace", "x"], ["sim", "--replay", "1", "--trace", "-", "--json"],
+    ["status", "--watch", "--json"],
     ["fills", "--limit", "0"], ["report", "/nonexistent"],
 ])
 def test_a_misused_verb_is_one_line_and_exit_2(arguments: list[str], capsys: Shown) -> None:
@@ -340,12 +343,43 @@ def test_sim_fails_on_a_violation(
     violations: int, code: int, application: types.SimpleNamespace, capsys: Shown,
 ) -> None:
     """The exit code is what CI reads."""
-    application.answer = {"violations": violations}
+    application.answer = {"violations": violations, "days": 2.0, "profile": "default",
+                          "failing": [{"seed": 7, "invariant": "I3"}] * violations}
     assert main(["sim", "--seeds", "0..49", "--days", "2", "--json"]) == code
     options = application.options
     assert isinstance(options, SimOptions)
     assert (options.seed_first, options.seed_last, options.days) == (0, 49, 2.0)
-    assert json.loads(capsys.readouterr().out) == {"violations": violations}
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["violations"] == violations
+    assert ("I3 broken by seed 7; look closer" in shown.err) is (violations > 0)
+
+
+@pytest.mark.parametrize(("extra", "seed", "explain"), [
+    (["--replay", "9"], 9, True), (["--seeds", "4", "--trace", "t.txt"], 4, False),
+])
+def test_sim_of_one_seed(extra: list[str], seed: int, explain: bool, application: types.SimpleNamespace) -> None:
+    """`--replay` is that seed alone, its plan told first; a trace needs one seed."""
+    application.answer = {"violations": 0}
+    assert main(["sim", *extra]) == 0
+    options = application.options
+    assert (options.seed_first, options.seed_last, options.explain) == (seed, seed, explain)
+
+
+def test_sim_shrink_of_a_good_seed_says_so(application: types.SimpleNamespace, capsys: Shown) -> None:
+    """Nothing is broken: exit 0, no plan on stdout."""
+    application.answer = None
+    assert main(["sim", "--shrink", "5"]) == 0
+    shown = capsys.readouterr()
+    assert (shown.out, "seed 5 breaks no invariant" in shown.err) == ("", True)
+
+
+def test_a_corrupt_plan_is_one_line_and_exit_78(tmp_path: Path, capsys: Shown) -> None:
+    """A plan file that is none, or that is not there."""
+    bad = tmp_path / "plan.json"
+    bad.write_text('{"seed": 1}', encoding="utf-8")
+    for file in (bad, tmp_path / "nowhere.json"):
+        assert main(["sim", "--plan", str(file)]) == 78
+        assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_doctor_finds_this_machine_good(home: Path, capsys: Shown) -> None:
