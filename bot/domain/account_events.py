@@ -203,6 +203,18 @@ class PositionRow(msgspec.Struct, frozen=True, array_like=True):
     cost_usd: Decimal
 
 
+class AccountMode(msgspec.Struct, frozen=True, array_like=True):
+    """How a venue keeps our account."""
+
+    margin: str = "cross"
+    """cross or isolated."""
+    positions: str = "one_way"
+    """one_way or hedge."""
+    multi_asset: bool = False
+    leverage: int = 0
+    """Of the futures account; 0: the venue keeps it by position, or does not say."""
+
+
 class AccountReport(Event, frozen=True):
     """The answer to `ReadAccount`: the venue's whole truth about us at `taken_ns`."""
 
@@ -222,6 +234,8 @@ class AccountReport(Event, frozen=True):
     transfers_ended: tuple[TransferEnded, ...]
     cursor: int
     """Pass it to the next `ReadAccount`."""
+    mode: AccountMode | None = None
+    """None: the venue does not say."""
 
 
 class ReadFailed(Event, frozen=True):

@@ -55,6 +55,16 @@ class Transfer(Command, frozen=True):
     amount_usd: Decimal
 
 
+class ArmDeadMan(Command, frozen=True):
+    """Let the venue cancel all our open orders there unless it is armed again within `timeout_s`; 0 disarms.
+
+    Unanswered. A venue without such a timer ignores it.
+    """
+
+    venue: Venue
+    timeout_s: float
+
+
 class Alert(Command, frozen=True):
     """Tell the operator: an ERROR line, a row in `status` until acknowledged, `alert_command` if set."""
 
@@ -70,4 +80,4 @@ class ShowTicks(Command, frozen=True):
     until_ns: int
 
 
-AnyCommand = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer | Alert | ShowTicks
+AnyCommand = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer | ArmDeadMan | Alert | ShowTicks

@@ -7,6 +7,7 @@ of equal-time events is `EVENT_RANK`, then venue, then the number given at arriv
 from __future__ import annotations
 
 from bot.domain.account_events import (
+    AccountMode,
     AccountReport,
     CancelFailed,
     CashMoved,
@@ -84,6 +85,7 @@ EVENT_RANK: dict[type[Event], int] = {
 __all__ = [
     "EVENT_RANK",
     "AccountEvent",
+    "AccountMode",
     "AccountReport",
     "AnyEvent",
     "Bar",

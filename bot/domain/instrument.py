@@ -69,6 +69,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     multiplier: Decimal = Decimal(1)
     """Units of `coin` that the venue counts as one (1000: a contract on a thousand); quantities here are in units."""
+    since_ns: Nanos = Nanos(0)
+    """When these ticks and lots took effect; 0: when we were told."""
     delist_ns: Nanos | None = None
     """The announced end of its trading: a perpetual is settled then, a coin can no longer be sold there."""
 

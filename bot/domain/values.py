@@ -16,7 +16,7 @@ InstrumentId = NewType("InstrumentId", str)
 OrderId = NewType("OrderId", str)
 """The client order id: 32 lower-case hex digits, ours if it begins with `OWN_PREFIX`."""
 Owner = NewType("Owner", str)
-"""Who holds a quantity: a pair's id (`pair-...`), `overlay`, `hedge` or `dust`."""
+"""Who holds a quantity: a pair's id (`pair-...`), `overlay`, `hedge`, `dust` or `foreign`."""
 
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MINUTE: Final = 60 * NS_PER_S
@@ -28,6 +28,8 @@ OWN_PREFIX: Final = "e4e1"
 OVERLAY: Final = Owner("overlay")
 HEDGE: Final = Owner("hedge")
 DUST: Final = Owner("dust")
+FOREIGN: Final = Owner("foreign")
+"""What someone else traded on our account: valued, listed, never traded by us."""
 
 MONEY: Final = decimal.Context(prec=60, rounding=decimal.ROUND_HALF_EVEN, traps=[
     decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.Inexact,

@@ -13,7 +13,7 @@ from bot.domain.events import (
     VenueConnection,
 )
 from bot.domain.values import MONEY, NS_PER_S, ZERO, Nanos, Wallet, is_pair_owner
-from bot.engine import funding_desk, orders_desk, pairs_desk, rate_desk
+from bot.engine import account_mode, auth_desk, foreign, funding_desk, orders_desk, pairs_desk, rate_desk, venue_watch
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution import order_states
@@ -21,6 +21,8 @@ from bot.execution.reconcile import compare_books, compare_open_orders
 from bot.portfolio.venue_costs import adopt_costs
 from bot.risk import stops
 
+DIFFERENCES_MAX = 3
+"""So many reads in a row that differ are real even if no two of them agree: something moves there without us."""
 LOST_TRANSFER_AFTER_NS = 60 * NS_PER_S
 """A transfer younger than this may still be on its way to the venue."""
 
@@ -36,7 +38,7 @@ def on_cash(turn: Turn, event: CashMoved) -> None:
 
 def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
     """The venue closed part of a position: the other leg goes at once."""
-    if orders_desk.is_unknown(turn, event.venue, event.instrument):
+    if foreign.is_unknown(turn, event.venue, event.instrument):
         return
     turn.revalue_all()
     instrument = turn.rules_then(event)
@@ -76,10 +78,12 @@ def on_connection(turn: Turn, event: VenueConnection) -> None:
     venue.connected = event.up
     turn.note("venue_connection", venue=event.venue, up=event.up)
     if event.up:
+        venue_watch.up(turn, venue)
         turn.state.modes.unblock_venue(event.venue, "disconnected")
         distrust(turn, venue, "reconnected")
         turn.read_account(venue)
     else:
+        venue_watch.down(turn, venue)
         turn.state.modes.block_venue(event.venue, turn.reason("disconnected", "private side down", "reconnect"))
 
 
@@ -92,11 +96,14 @@ def on_read_failed(turn: Turn, event: ReadFailed) -> None:
     """A failed read proves nothing; ask again soon, less often each time, and not before the venue wants to hear it."""
     venue = turn.state.venues[event.venue]
     rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
+    refused = auth_desk.on_read_failed(turn, event)
     if event.request_id == venue.read_id:
         venue.read_id = ""
         venue.reads_failed += 1
         pause_s = min(2.0 ** min(venue.reads_failed - 1, 10), turn.params.risk.read_retry_s_max)
-        venue.next_read_ns = Nanos(turn.now_ns + int(pause_s * NS_PER_S))
+        # a refused key is not tried every second: that is how addresses get banned
+        pause_ns = reconcile_every_ns(turn) if refused else int(pause_s * NS_PER_S)
+        venue.next_read_ns = Nanos(turn.now_ns + pause_ns)
 
 
 def on_report(turn: Turn, event: AccountReport) -> None:
@@ -115,6 +122,8 @@ def on_report(turn: Turn, event: AccountReport) -> None:
         on_transfer_ended(turn, ended)
     funding_desk.settle_unpaid(turn, event)
     venue.cursor = max(venue.cursor, event.cursor)
+    venue_watch.reported(turn, venue)
+    account_mode.check(turn, event)
     if event.request_id != venue.read_id:
         return  # an older answer: what it brought is booked, but it proves nothing about now
     venue.read_id, venue.reads_failed = "", 0
@@ -133,10 +142,7 @@ def _compare_orders(turn: Turn, event: AccountReport) -> None:
         turn.commands.append(CancelOrder(event.venue, instrument, order_id))
     for order_id in findings.missing:
         order_states.doubt(turn.state.orders[order_id], turn.now_ns, turn.params.execution)
-    if findings.foreign:
-        text = f"{event.venue}: {len(findings.foreign)} open order(s) that are not ours"
-        if turn.state.modes.block_venue(event.venue, turn.reason("foreign_orders", text, "operator: resume")):
-            turn.alert("foreign_orders", text, page=True)
+    foreign.on_open_orders(turn, event.venue, findings.foreign)
 
 
 def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
@@ -144,7 +150,7 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
     in_motion = any(turn.state.orders[o].intent.venue == event.venue for o in turn.state.live_orders)
     if not in_motion:
         _end_lost_transfers(turn, venue, event)
-    in_motion = in_motion or bool(turn.ledger.state.transfers)
+    in_motion = in_motion or _cash_moves(turn, event)
     if not in_motion:
         if adopt_costs(turn.ledger, event.venue, event.positions, event.futures_usd):
             turn.note("costs_adopted", venue=event.venue)
@@ -155,10 +161,10 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         if differences:
             _differ(turn, venue, "; ".join(f"{d.what}: venue {d.venue_says}, books {d.we_say}" for d in differences))
             return
-        venue.differences = 0
+        venue.differences, venue.difference = 0, ""
         turn.state.modes.unblock_venue(venue.venue, "books_differ")
         _look_for_orphans(turn, venue)
-        if not event.positions and not event.open_orders:
+        if foreign.shows_flat(turn, event):
             venue.flat_proven_ns = turn.now_ns
         venue.reconciled_ns = turn.now_ns
     elif "not_reconciled" in turn.state.modes.venue_reasons(venue.venue):
@@ -170,6 +176,18 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
         _lift_doubts(turn)
         for pair in turn.state.pairs.values():
             turn.look(pair.pair_id)
+
+
+def _cash_moves(turn: Turn, event: AccountReport) -> bool:
+    """Whether a transfer may still be about to leave this venue. Later its cash is gone here, wherever it is meanwhile.
+
+    One that is lost on its way must not keep the books from being compared for ever.
+    """
+    return any(
+        transfer.venue_from == event.venue
+        and event.taken_ns - turn.state.transfers[transfer_id] < LOST_TRANSFER_AFTER_NS
+        for transfer_id, transfer in turn.ledger.state.transfers.items()
+    )
 
 
 def _look_for_orphans(turn: Turn, venue: VenueState) -> None:
@@ -212,8 +230,9 @@ def _end_lost_transfers(turn: Turn, venue: VenueState, event: AccountReport) -> 
 
 def _differ(turn: Turn, venue: VenueState, text: str) -> None:
     """Two agreeing reads make a difference real (F37); then no opens until it is explained."""
+    agrees, venue.difference = venue.difference == text, text
     venue.differences += 1
-    if venue.differences == 1:
+    if venue.differences == 1 or (not agrees and venue.differences < DIFFERENCES_MAX):
         venue.next_read_ns = Nanos(turn.now_ns + 2 * NS_PER_S)
     else:
         reason = turn.reason("books_differ", text[:300], "agreement with the venue")

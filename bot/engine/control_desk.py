@@ -10,6 +10,7 @@ from bot.execution import order_states
 from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import hedged_base
 from bot.portfolio.pairs import PairState
+from bot.risk import throttle
 
 OPERATOR_REASONS = ("operator", "flatten", "kill", "drawdown", "daily_loss", "runaway", "doubts", "storage")
 KILL_READ_NS = 5 * NS_PER_S
@@ -17,7 +18,7 @@ KILL_READ_NS = 5 * NS_PER_S
 KILL_PAGE_NS = 45 * NS_PER_S
 """A kill that is not proven flat by then is paged."""
 KILL_PAGE_AGAIN_NS = 300 * NS_PER_S
-OPERATOR_BLOCKS = ("foreign_orders", "foreign_fill", "books_differ", "orphan_holding")
+OPERATOR_BLOCKS = ("key_refused", "foreign_orders", "foreign_fill", "books_differ", "orphan_holding")
 
 
 def on_session(turn: Turn, event: SessionStarted) -> None:
@@ -54,6 +55,8 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
               config_hash=event.config_hash, resumed=event.resumed)
     for venue in turn.state.venues.values():
         venue.connected, venue.read_id, venue.differences = True, "", 0
+        venue.down_since_ns = venue.down_paged_ns = venue.armed_ns = None
+        venue.reported_ns = max(turn.now_ns, event.trade_from_ns)
         turn.state.modes.unblock_venue(venue.venue, "disconnected")
         account_desk.distrust(turn, venue, "start")
     if session.trading:
@@ -132,6 +135,7 @@ def _resume(turn: Turn) -> None:
             lifted.append(f"identity_changed {instrument}")
     turn.state.rejects.clear()
     turn.state.recent_opens.clear()
+    throttle.forget(turn.state.throttle)
     turn.state.killed_flatten = False
     if "drawdown" in lifted:
         turn.state.stops.peak_usd = turn.equity_usd()

@@ -15,6 +15,7 @@ from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.turn import Turn
 from bot.execution.rounding import floor_joint, joint_step
 from bot.portfolio.pairs import Pair, PairState
+from bot.risk import throttle
 from bot.risk.modes import Mode
 from bot.strategy.allocation import Allocation, Target, allocate
 from bot.strategy.verdict import Action, Candidate, Verdict
@@ -59,9 +60,13 @@ def _act(turn: Turn, allocation: Allocation) -> list[str]:
                 pairs_desk.begin(turn, pair, size, "resize", target.reason)
                 actions.append(f"shrink {target.candidate.key} to {size:f}: {target.reason}")
             elif size is not None and size > held and opens:
-                growing.append((target, pair, size))
+                blocked = blocked_by(turn, target.candidate)
+                if blocked:
+                    actions.append(f"pass {target.candidate.key}: {blocked}")
+                else:
+                    growing.append((target, pair, size))
         elif pair is None and target.action is Action.OPEN and opens:
-            blocked = _blocked(turn, target.candidate)
+            blocked = blocked_by(turn, target.candidate)
             if blocked:
                 actions.append(f"pass {target.candidate.key}: {blocked}")
                 continue
@@ -72,11 +77,14 @@ def _act(turn: Turn, allocation: Allocation) -> list[str]:
     return actions
 
 
-def _blocked(turn: Turn, candidate: Candidate) -> str:
+def blocked_by(turn: Turn, candidate: Candidate) -> str:
+    """The reason why nothing of a candidate may be opened now; empty if there is none."""
     for venue, leg in ((candidate.long_venue, candidate.long_leg), (candidate.short_venue, candidate.short_leg)):
         reason = turn.state.modes.blocks_open(venue, leg)
         if reason:
             return reason
+    if throttle.trips(turn.state.throttle, turn.now_ns, candidate.key) >= turn.params.risk.round_trips_per_day_max:
+        return "round_trips_per_day_max"
     return ""
 
 

@@ -12,6 +12,7 @@ from bot.domain.values import NS_PER_S, Nanos
 from bot.engine import (
     account_desk,
     control_desk,
+    dead_man,
     decision,
     funding_desk,
     lifecycle_desk,
@@ -21,6 +22,8 @@ from bot.engine import (
     orders_desk,
     pairs_desk,
     rate_desk,
+    rejects,
+    venue_watch,
 )
 from bot.engine.params import EngineParams
 from bot.engine.state import EngineState
@@ -121,6 +124,7 @@ class Engine:
             looks += 1
             if looks > _LOOKS_MAX + len(state.pairs):  # some events look at every pair, also at those long flat
                 raise Fatal(f"pair {owner} does not come to rest within one step")
+        dead_man.tend(turn)
         control_desk.verify_flat(turn)
         if turn.rules_changed:
             self._candidates = None
@@ -138,6 +142,8 @@ class Engine:
         rate_desk.lift(turn)
         margin_desk.run_due(turn)
         account_desk.run_reads(turn)
+        venue_watch.run_due(turn)
+        rejects.run_due(turn)
         orders_desk.resolve_doubts(turn)
         if state.transfers:
             account_desk.watch_transfers(turn)
@@ -155,7 +161,8 @@ class Engine:
         if not state.session.trading:
             return state.session.trade_from_ns if state.session.epoch else None
         due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
-               state.next_rebalance_ns, lifecycle_desk.next_ns(turn))
+               state.next_rebalance_ns, lifecycle_desk.next_ns(turn), venue_watch.next_ns(turn), rejects.next_ns(turn),
+               dead_man.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 

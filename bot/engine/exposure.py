@@ -9,6 +9,7 @@ from bot.domain.orders import OrderIntent
 from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Venue
 from bot.engine.turn import Turn
 from bot.portfolio.ledger_reading import VenueNet
+from bot.risk import throttle
 from bot.risk.limits import Exposure
 
 
@@ -40,7 +41,24 @@ def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
         data_age_s_max=data_age_s_max(turn),
         orders_last_minute=sum(1 for row in recent if turn.now_ns - row[0] <= NS_PER_MINUTE),
         notional_last_hour_usd=sum(row[1] for row in recent),
+        notional_last_day_usd=throttle.day_usd(state.throttle, turn.now_ns),
+        equal_orders=throttle.equal_orders(state.throttle, turn.now_ns, order_key(intent)),
+        round_trips=_round_trips(turn, intent),
     )
+
+
+def order_key(intent: OrderIntent) -> str:
+    """What makes two orders equal: all but their names."""
+    return (f"{intent.owner} {intent.instrument} {intent.side.name} {intent.quantity_lots} {intent.limit_price_ticks} "
+            f"{intent.purpose}")
+
+
+def _round_trips(turn: Turn, intent: OrderIntent) -> int:
+    """Trips count against what opens a pair; its hedge must follow a leg that is there already."""
+    pair = turn.state.pairs.get(intent.owner)
+    if pair is None or intent.purpose != "open":
+        return 0
+    return throttle.trips(turn.state.throttle, turn.now_ns, f"{pair.long_leg}|{pair.short_leg}")
 
 
 def _reducing() -> Exposure:

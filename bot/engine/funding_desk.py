@@ -6,20 +6,22 @@ from decimal import Decimal
 from typing import Final
 
 from bot.domain.events import AccountReport, FundingPaid
-from bot.domain.values import MONEY, NS_PER_MINUTE, NS_PER_S, ZERO, InstrumentId
-from bot.engine import orders_desk
+from bot.domain.values import MONEY, NS_PER_DAY, NS_PER_MINUTE, NS_PER_S, ZERO, InstrumentId, Nanos
+from bot.engine import foreign
 from bot.engine.turn import Turn
 
 GAP_USD: Final = Decimal("0.05")
 GAP_SHARE: Final = Decimal("0.05")
 """A payment that differs from our own estimate by more than both alarms."""
+WRITTEN_OFF_NS: Final = NS_PER_DAY
+"""A payment that the venue has not booked after so long, by its own account, was never made."""
 OVERDUE_NS: Final = 15 * NS_PER_MINUTE
 """A settlement of a held position without a payment for so long alarms."""
 
 
 def on_paid(turn: Turn, event: FundingPaid) -> None:
     """Booked once per settlement and split over the owners of that instant."""
-    if orders_desk.is_unknown(turn, event.venue, event.instrument):
+    if foreign.is_unknown(turn, event.venue, event.instrument):
         return
     expected = _expected_usd(turn, event)
     turn.revalue(event.instrument)
@@ -74,6 +76,10 @@ def settle_unpaid(turn: Turn, event: AccountReport) -> None:
 def _miss(turn: Turn, leg: InstrumentId, settled_ns: int, event: AccountReport) -> None:
     """Once per settlement: the report after it became overdue says so."""
     since_ns = event.taken_ns - settled_ns
+    if since_ns >= WRITTEN_OFF_NS:
+        turn.ledger.forget_settlement(leg, Nanos(settled_ns))
+        turn.alert("funding_written_off", f"{leg}: the settlement at {settled_ns} was never paid")
+        return
     if since_ns >= OVERDUE_NS and not any(a.name == "funding_missing" and str(settled_ns) in a.text
                                           for a in turn.state.alerts):
         turn.alert("funding_missing", f"{leg}: no payment for the settlement at {settled_ns} after "

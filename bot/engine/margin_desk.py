@@ -87,8 +87,9 @@ def check_pool(turn: Turn, venue: VenueState) -> None:
 
 
 def _moving(turn: Turn, venue: Venue) -> bool:
-    """Whether a pair with a perpetual at this venue is being traded or made whole."""
+    """Whether a pair with a perpetual at this venue is being traded or made whole; one that only waits is not."""
     return any((p.parent is not None or p.unhedged_since_ns is not None) and venue in _venues(turn, p)
+               and not pairs_desk.waits(turn, p)
                for p in turn.state.pairs.values() if p.live)
 
 
@@ -99,7 +100,8 @@ def _venues(turn: Turn, pair: Pair) -> tuple[Venue, ...]:
 def _sources(turn: Turn, venue: Venue) -> tuple[Source, ...]:
     """Free cash: the venue's own spot wallet first, then other venues' spot wallets, then their excess collateral."""
     found = [Source(venue=venue, spot=True, free_usd=float(turn.ledger.wallets(venue).spot_usd), fee_usd=0.0)]
-    others = [other for name, other in turn.state.venues.items() if name != venue]
+    others = [other for name, other in turn.state.venues.items()
+              if name != venue and other.connected and not turn.state.modes.venues_halted.get(name)]
     for other in others:
         free = float(turn.ledger.wallets(other.venue).spot_usd)
         found.append(Source(venue=other.venue, spot=True, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD))
@@ -134,10 +136,15 @@ def _shrink(turn: Turn, venue: Venue, verdict: KeeperVerdict) -> None:
     for pair in tuple(turn.state.pairs.values()):
         if not pair.live or venue not in _venues(turn, pair):
             continue
+        share = verdict.share or 0.0
+        if not pairs_desk.reachable(turn, pair) and share >= turn.params.risk.margin_last_share:
+            turn.alert("margin_waits", f"{pair.pair_id}: margin at {venue} is at {share:.0%} of its distance at entry, "
+                                       "and the other leg's venue cannot be reached; both legs are kept", page=True)
+            continue
         held = hedged_base(pairs_desk.situation(turn, pair, pair.long_leg),
                            pairs_desk.situation(turn, pair, pair.short_leg))
         steps = int(held * Decimal(repr(verdict.shrink_to)) // pair.step_base)
-        turn.note("margin_reduce", pair_id=pair.pair_id, venue=venue, share=f"{verdict.share or 0:.3f}",
+        turn.note("margin_reduce", pair_id=pair.pair_id, venue=venue, share=f"{share:.3f}",
                   shrink_to=f"{verdict.shrink_to:.3f}")
         if steps == 0:
             pairs_desk.close(turn, pair.pair_id, "margin", urgent=True)

@@ -14,23 +14,19 @@ from bot.domain.events import (
     OrderReport,
     OrderStatus,
     OrderUnknown,
-    RejectReason,
 )
 from bot.domain.orders import OrderIntent, Refusal, TimeInForce
-from bot.domain.values import DUST, NS_PER_MINUTE, NS_PER_S, InstrumentId, Nanos, OrderId, Owner, Venue, is_pair_owner
-from bot.engine import rate_desk
-from bot.engine.exposure import exposure_of
+from bot.domain.values import NS_PER_S, Nanos, OrderId, Owner, is_pair_owner
+from bot.engine import foreign, rate_desk, rejects
+from bot.engine.exposure import exposure_of, order_key
 from bot.engine.state import EngineState
 from bot.engine.turn import Turn
 from bot.execution import order_states
 from bot.execution.order_ids import client_order_id
 from bot.execution.order_states import Order, OrderState
 from bot.execution.pair_moves import WantedOrder
+from bot.risk import throttle
 from bot.risk.limits import RUNAWAY, review
-
-PERMANENT = frozenset({
-    RejectReason.NOTIONAL_MIN, RejectReason.QUANTITY_MIN, RejectReason.PRECISION, RejectReason.UNKNOWN_INSTRUMENT,
-})
 
 
 def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool:
@@ -46,7 +42,9 @@ def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool
     turn.state.orders[intent.order_id] = Order(intent=intent, sent_ns=turn.now_ns)
     turn.state.live_orders[intent.order_id] = None
     if not intent.reduces_owner:
-        turn.state.recent_opens.append((turn.now_ns, _notional_usd(turn, wanted)))
+        usd = _notional_usd(turn, wanted)
+        turn.state.recent_opens.append((turn.now_ns, usd))
+        throttle.note_open(turn.state.throttle, turn.now_ns, order_key(intent), usd)
     turn.commands.append(SubmitOrder(verdict))
     return True
 
@@ -132,7 +130,7 @@ def on_accepted(turn: Turn, event: OrderAccepted) -> None:
 
 
 def on_rejected(turn: Turn, event: OrderRejected) -> None:
-    """The venue refused it; three equal permanent refusals in ten minutes block the instrument (F24)."""
+    """The venue refused it, and proved so."""
     order = turn.state.orders.get(event.order_id)
     if order is None:
         return
@@ -140,15 +138,7 @@ def on_rejected(turn: Turn, event: OrderRejected) -> None:
     rate_desk.heed(turn, event.venue, event.reason, event.retry_after_s, event.text)
     turn.note("order_rejected", order_id=event.order_id, instrument=order.intent.instrument,
               reason=event.reason.value, text=event.text[:200], purpose=order.intent.purpose)
-    instrument = order.intent.instrument
-    rejects = turn.state.rejects.setdefault(instrument, [])
-    rejects.append((turn.now_ns, event.reason.value))
-    rejects[:] = [row for row in rejects if turn.now_ns - row[0] <= 10 * NS_PER_MINUTE]
-    same = sum(1 for _, reason in rejects if reason == event.reason.value)
-    if event.reason in PERMANENT and same >= turn.params.risk.repeats_max:
-        reason = turn.reason("rejects", f"{same} x {event.reason.value} in 10 min", "operator: resume")
-        if turn.state.modes.block_instrument(instrument, reason):
-            turn.alert("symbol_blocked", f"{instrument}: {same} equal rejects ({event.reason.value}); no new orders")
+    rejects.on_rejected(turn, order.intent.instrument, event)
     _settle(turn, order)
 
 
@@ -194,22 +184,12 @@ def on_report(turn: Turn, event: OrderReport) -> None:
         _settle(turn, order)
 
 
-def is_unknown(turn: Turn, venue: Venue, instrument: InstrumentId) -> bool:
-    """Whether the venue reports on something this session does not trade: alerted and never booked, it is foreign."""
-    if instrument in turn.state.market.instruments:
-        return False
-    text = f"{instrument}: the account has dealings in an instrument that is not traded here"
-    if turn.state.modes.block_venue(venue, turn.reason("foreign_fill", text, "operator: resume")):
-        turn.alert("foreign_fill", text, page=True)
-    return True
-
-
 def on_fill(turn: Turn, fill: Fill) -> None:
     """A trade of ours: booked once, at any age, for whoever owns the order."""
-    if is_unknown(turn, fill.venue, fill.instrument):
+    if foreign.is_unknown(turn, fill.venue, fill.instrument):
         return
     order = turn.state.orders.get(fill.order_id)
-    owner = order.intent.owner if order is not None else DUST
+    owner = order.intent.owner if order is not None else foreign.owner_of(fill.order_id)
     turn.revalue_owner(owner)
     turn.revalue(fill.instrument)
     instrument = turn.rules_then(fill)
@@ -220,10 +200,7 @@ def on_fill(turn: Turn, fill: Fill) -> None:
               side=fill.side.name.lower(), quantity_base=instrument.quantity(fill.quantity_lots),
               price=instrument.price(fill.price_ticks), fee=fill.fee, fee_in_base=fill.fee_in_base, maker=fill.maker)
     if order is None:
-        turn.alert("foreign_fill", f"{fill.instrument}: a trade of an order we do not know ({fill.order_id})",
-                   page=True)
-        reason = turn.reason("foreign_fill", "a trade of an unknown order", "operator: resume")
-        turn.state.modes.block_venue(fill.venue, reason)
+        foreign.on_fill(turn, fill)
         return
     if not order.live and order.filled_lots + fill.quantity_lots > (order.closed_filled_lots or 0):
         turn.alert("late_fill", f"{fill.instrument}: order {fill.order_id} filled after it was {order.state.value}")

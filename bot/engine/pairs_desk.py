@@ -18,6 +18,7 @@ from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side
 from bot.execution.params import ExecutionParams
 from bot.execution.twap import plan_slices
 from bot.portfolio.pairs import Pair, PairState, Parent, Slice
+from bot.risk import throttle
 from bot.risk.modes import Mode
 
 TICKS_AHEAD_S = 60
@@ -42,6 +43,11 @@ def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, 
         parent_id=parent_id, kind=kind, start_base=held, target_base=target_base, slices=slices, next_slice=0,
         deadline_ns=Nanos(turn.now_ns + int(params.parent_deadline_s * NS_PER_S)), urgent=urgent, reason=reason,
     )
+    if target_base < held:
+        pair.cut_ns = turn.now_ns
+    elif pair.cut_ns is not None and held > 0:  # grown again after it had been cut: two rules may be at odds (F43)
+        pair.cut_ns = None
+        throttle.note_trip(turn.state.throttle, turn.now_ns, f"{pair.long_leg}|{pair.short_leg}")
     pair.target_base = target_base
     pair.next_try_ns = Nanos(0)
     if target_base == 0:
@@ -180,6 +186,7 @@ def _on_flat(turn: Turn, pair: Pair) -> None:
         return
     turn.state.left_ns[f"{pair.long_leg}|{pair.short_leg}"] = turn.now_ns
     if not pair.reported:
+        throttle.note_trip(turn.state.throttle, turn.now_ns, f"{pair.long_leg}|{pair.short_leg}")
         turn.state.pairs_closed += 1
         pair.reported = True
     parts = turn.ledger.attribution(pair.pair_id)
@@ -225,6 +232,7 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
         quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
         working_lots=working, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
         resting_ticks=resting_ticks, net=turn.ledger.net(leg),
+        reachable=venue_reachable(turn, leg),
     )
 
 
@@ -242,11 +250,30 @@ def permissions(turn: Turn, pair: Pair) -> Permissions:
         quiet = _quiet_until(turn, leg, quiet)
     runs = modes.mode() is Mode.RUN and turn.state.session.trading
     return Permissions(
+        exits=reachable(turn, pair),
         opens=runs and not blocked,
         opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
         settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,
         makers=turn.params.execution.makers and makers.possible(turn),
     )
+
+
+def reachable(turn: Turn, pair: Pair) -> bool:
+    """Whether both legs' venues can be reached and take our key."""
+    return all(venue_reachable(turn, leg) for leg in pair.legs)
+
+
+def venue_reachable(turn: Turn, leg: InstrumentId) -> bool:
+    """Whether a leg's venue can be reached and takes our key, as far as we know."""
+    venue = turn.venue_of(leg)
+    return turn.state.venues[venue].connected and not turn.state.modes.venues_halted.get(venue)
+
+
+def waits(turn: Turn, pair: Pair) -> bool:
+    """Whether a whole pair's patient exit waits for a venue that cannot be reached."""
+    parent = pair.parent
+    return (parent is not None and not parent.opening and not parent.urgent and pair.unhedged_since_ns is None
+            and not reachable(turn, pair))
 
 
 def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None:

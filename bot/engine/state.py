@@ -16,6 +16,7 @@ from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
 from bot.risk.modes import ModeState
 from bot.risk.stops import StopState
+from bot.risk.throttle import ThrottleState
 
 
 class Session(msgspec.Struct):
@@ -48,6 +49,8 @@ class VenueState(msgspec.Struct):
     reconciled_ns: Nanos | None = None
     differences: int = 0
     """Reads in a row that disagreed with our books."""
+    difference: str = ""
+    """What the last of them showed."""
     lost_transfer: str = ""
     """A transfer from here that one read has shown never to have left."""
     reference_distance: float | None = None
@@ -63,6 +66,12 @@ class VenueState(msgspec.Struct):
     """Account reads in a row that got no usable answer."""
     moved_ns: Nanos = Nanos(0)
     """When something of ours was last booked here: reads may lag behind it."""
+    armed_ns: Nanos | None = None
+    """When its dead-man switch was last armed; None: it is not."""
+    down_since_ns: Nanos | None = None
+    down_paged_ns: Nanos | None = None
+    reported_ns: Nanos = Nanos(0)
+    """When its account was last read."""
     flat_proven_ns: Nanos | None = None
     """When the venue itself last showed no position and no open order."""
 
@@ -98,6 +107,7 @@ class EngineState(msgspec.Struct):
     rejects: dict[InstrumentId, list[tuple[Nanos, str]]] = {}
     recent_opens: list[tuple[Nanos, float]] = []
     """Opening orders of the last hour: (sent, notional USD)."""
+    throttle: ThrottleState = msgspec.field(default_factory=ThrottleState)
     wake_ns: Nanos | None = None
     next_rebalance_ns: Nanos | None = None
     ticks_until_ns: Nanos = Nanos(0)

@@ -31,6 +31,8 @@ class LegSituation(msgspec.Struct, frozen=True, kw_only=True):
     """Working orders that may rest (makers), oldest first."""
     resting_ticks: int | None = None
     """The limit of the oldest of them."""
+    reachable: bool = True
+    """Its venue can be reached and takes our key, as far as we know."""
     net: Decimal | None = None
     """Signed base quantity of all owners together; None: as the pair's own."""
 
@@ -54,6 +56,8 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     """Opens are blocked only until a running reconciliation ends."""
     settlement_quiet_until_ns: Nanos | None
     """No new slices before this instant; hedges, trims and exits on other grounds go on."""
+    exits: bool = True
+    """Both venues can be reached with a key that works: a patient exit would else leave one leg alone."""
     makers: bool = False
     """Slices may rest in the book: makers are on, the feed shows ticks, and few orders were sent of late."""
 

@@ -52,6 +52,9 @@ def proceed(
             return
         _end_parent(pair, long, short, held, now_ns, moves)
         return
+    if not parent.opening and not parent.urgent and not allowed.exits:
+        moves.wake(now_ns + 5 * NS_PER_S)  # whole it stays whole; what is urgent goes on at whichever venue answers
+        return
     if now_ns >= parent.deadline_ns:
         if parent.opening:
             _end_parent(pair, long, short, held, now_ns, moves)
@@ -110,6 +113,8 @@ def _slice_order(
 ) -> WantedOrder | None:
     """The harder leg's step towards `goal`, else the other's; None if both are there within one lot."""
     first = harder(long, short)
+    if long.reachable is not short.reachable:
+        first = long if long.reachable else short  # what can be done is done first; the other is tried all the same
     for leg in (first, short if first is long else long):
         order = _leg_step(parent, pair, goal, leg, params)
         if order is not None:

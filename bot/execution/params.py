@@ -64,6 +64,10 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     maker_limit_share: float = 0.02
     """A resting order is at most so large a share of the target (one joint step, and what both venues take, at least):
     what a maker's fill can leave unhedged."""
+    dead_man_s: float = 60.0
+    """Where a venue has a dead-man switch, what rests there is cancelled so long after we fell silent; 0: not used."""
+    dead_man_refresh_s: float = 20.0
+    """It is armed again this often while something rests."""
     orders_kept_days: float = 8.0
     """Finished orders stay in memory so long; their trades are remembered for ever."""
 
@@ -79,6 +83,8 @@ class ExecutionParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError("absence_without_validity_s must be within absence_after_s..3600")
         if not 0 < self.unwind_after_s <= self.page_after_s <= 60:
             raise ValueError("0 < unwind_after_s <= page_after_s <= 60 must hold")
+        if self.dead_man_s != 0 and not 5 <= 2 * self.dead_man_refresh_s <= self.dead_man_s <= 300:
+            raise ValueError("5 <= 2 x dead_man_refresh_s <= dead_man_s <= 300 must hold (dead_man_s = 0: not used)")
         if not self.maker_wait_s > 0:
             raise ValueError("maker_wait_s must be above 0 (makers = false turns makers off)")
         if not 0 < self.maker_limit_share <= 1:

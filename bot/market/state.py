@@ -167,7 +167,7 @@ class MarketState(msgspec.Struct):
             return found
         if RuleChange.GRID in found:
             self._unquote(rules.id)  # its numbers mean nothing in the new units
-            self.former_rules.setdefault(rules.id, []).append((at_ns, old))
+            self.former_rules.setdefault(rules.id, []).append((rules.since_ns or at_ns, old))
         history = self.funding.get(rules.id)
         if RuleChange.INTERVAL in found and history is not None and rules.funding is not None:
             history.state_interval(rules.funding.interval_h, at_ns)

@@ -9,7 +9,7 @@ from enum import Enum
 
 import msgspec
 
-from bot.domain.values import DUST, HEDGE, MONEY, OVERLAY, ZERO, Owner, is_pair_owner
+from bot.domain.values import DUST, FOREIGN, HEDGE, MONEY, OVERLAY, ZERO, Owner, is_pair_owner
 
 
 class Sleeve(Enum):
@@ -20,6 +20,8 @@ class Sleeve(Enum):
     OVERLAY = "overlay"
     HEDGE = "hedge"
     DUST = "dust"
+    FOREIGN = "foreign"
+    """What someone else traded on our account."""
     ACCOUNT = "account"
     """What belongs to no owner: transfer fees, funding on quantities nobody held."""
 
@@ -77,10 +79,10 @@ def sleeve_of(owner: Owner) -> Sleeve:
     """The sleeve an owner is shown in.
 
     Raises:
-        ValueError: if the name is neither a pair's nor one of the three single owners.
+        ValueError: if the name is neither a pair's nor one of the single owners.
     """
     if is_pair_owner(owner):
         return Sleeve.CARRY
-    if owner in (OVERLAY, HEDGE, DUST):
+    if owner in (OVERLAY, HEDGE, DUST, FOREIGN):
         return Sleeve(owner)
-    raise ValueError(f"owner {owner!r} is neither a pair nor overlay, hedge or dust")
+    raise ValueError(f"owner {owner!r} is neither a pair nor overlay, hedge, dust or foreign")

@@ -11,6 +11,7 @@ import msgspec
 from bot.domain.errors import Unavailable
 from bot.domain.values import (
     DUST,
+    FOREIGN,
     HEDGE,
     MONEY,
     OVERLAY,
@@ -163,9 +164,9 @@ class LedgerReading:
             case Sleeve.ACCOUNT:
                 return attribution_of([self.state.account])
             case Sleeve.CARRY:
-                single = (OVERLAY, HEDGE, DUST)
+                single = (OVERLAY, HEDGE, DUST, FOREIGN)
                 return attribution_of(self._all_parts(without=single))
-            case Sleeve.OVERLAY | Sleeve.HEDGE | Sleeve.DUST:
+            case Sleeve.OVERLAY | Sleeve.HEDGE | Sleeve.DUST | Sleeve.FOREIGN:
                 return self.attribution(Owner(sleeve.value))
 
     def check(self, venue_equity_usd: Decimal) -> Decimal:

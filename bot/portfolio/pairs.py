@@ -81,6 +81,8 @@ class Pair(msgspec.Struct):
     fruitless: int = 0
     """Orders in a row that filled nothing: each waits longer than the one before."""
     paged_ns: Nanos | None = None
+    cut_ns: Nanos | None = None
+    """When it was last made smaller; None once it has been grown again."""
     exit_reason: str = ""
     peak_base: Decimal = Decimal(0)
     unhedged_peak_usd: Decimal = Decimal(0)

@@ -33,9 +33,17 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     data_age_s_max: float
     orders_last_minute: int
     notional_last_hour_usd: float
+    notional_last_day_usd: float = 0.0
+    equal_orders: int = 0
+    """Equal opening orders that left within the last second."""
+    round_trips: int = 0
+    """How often the order's pair was left within a day."""
 
 
-RUNAWAY = frozenset({"orders_per_minute_max", "notional_per_hour_max_x"})
+RUNAWAY = frozenset({
+    "orders_per_minute_max", "notional_per_hour_max_x", "notional_per_day_max_x", "equal_orders_max",
+    "round_trips_per_day_max",
+})
 """A breach of these is a runaway: HALTED."""
 
 
@@ -79,6 +87,9 @@ def _checks(exposure: Exposure, limits: RiskLimits) -> tuple[tuple[str, float, f
         ("orders_per_minute_max", float(exposure.orders_last_minute + 1), float(limits.orders_per_minute_max)),
         ("notional_per_hour_max_x", exposure.notional_last_hour_usd + order,
          limits.notional_per_hour_max_x * equity),
+        ("notional_per_day_max_x", exposure.notional_last_day_usd + order, limits.notional_per_day_max_x * equity),
+        ("equal_orders_max", float(exposure.equal_orders + 1), float(limits.equal_orders_max)),
+        ("round_trips_per_day_max", float(exposure.round_trips + 1), float(limits.round_trips_per_day_max)),
     ]
     if exposure.is_perp:
         checks.append(("perp_leverage_max", exposure.venue_perp_usd + order,

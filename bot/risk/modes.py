@@ -33,6 +33,8 @@ class ModeState(msgspec.Struct):
 
     halted: dict[str, Reason] = {}
     reduce_only: dict[str, Reason] = {}
+    venues_halted: dict[Venue, dict[str, Reason]] = {}
+    """Venues at which nothing can be done until a person acts."""
     venues: dict[Venue, dict[str, Reason]] = {}
     instruments: dict[InstrumentId, dict[str, Reason]] = {}
 
@@ -45,6 +47,22 @@ class ModeState(msgspec.Struct):
     def reasons(self) -> tuple[Reason, ...]:
         """Reasons of the account's mode, HALTED's first."""
         return (*self.halted.values(), *self.reduce_only.values())
+
+    def halt_venue(self, venue: Venue, reason: Reason) -> bool:
+        """HALTED at one venue; True if this reason is new."""
+        return _add(self.venues_halted.setdefault(venue, {}), reason)
+
+    def venue_mode(self, venue: Venue) -> Mode:
+        """The mode at one venue, the account's own included."""
+        mode = self.mode()
+        if mode is Mode.HALTED or self.venues_halted.get(venue):
+            return Mode.HALTED
+        return Mode.REDUCE_ONLY if mode is Mode.REDUCE_ONLY or self.venues.get(venue) else Mode.RUN
+
+    def instrument_mode(self, venue: Venue, instrument: InstrumentId) -> Mode:
+        """The mode of one instrument, its venue's included."""
+        mode = self.venue_mode(venue)
+        return Mode.REDUCE_ONLY if mode is Mode.RUN and self.instruments.get(instrument) else mode
 
     def block_venue(self, venue: Venue, reason: Reason) -> bool:
         """Block opens at a venue; True if this reason is new."""
@@ -69,19 +87,21 @@ class ModeState(msgspec.Struct):
 
     def unblock_venue(self, venue: Venue, name: str) -> bool:
         """Take a venue's reason away; True if it held."""
-        return self.venues.get(venue, {}).pop(name, None) is not None
+        halted = self.venues_halted.get(venue, {}).pop(name, None)
+        return self.venues.get(venue, {}).pop(name, None) is not None or halted is not None
 
     def unblock_instrument(self, instrument: InstrumentId, name: str) -> bool:
         """Take an instrument's reason away; True if it held."""
         return self.instruments.get(instrument, {}).pop(name, None) is not None
 
     def venue_reasons(self, venue: Venue) -> tuple[str, ...]:
-        """Names of what blocks opens at this venue."""
-        return tuple(self.venues.get(venue, ()))
+        """Names of what blocks opens at this venue, what halts it first."""
+        return (*self.venues_halted.get(venue, ()), *self.venues.get(venue, ()))
 
     def blocks_open(self, venue: Venue, instrument: InstrumentId) -> str:
         """The first reason that blocks an opening order there; empty if none."""
-        for held in (self.halted, self.reduce_only, self.venues.get(venue), self.instruments.get(instrument)):
+        for held in (self.halted, self.reduce_only, self.venues_halted.get(venue), self.venues.get(venue),
+                     self.instruments.get(instrument)):
             if held:
                 return next(iter(held))
         return ""

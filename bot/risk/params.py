@@ -24,6 +24,15 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """More opening orders within a minute of one session is a runaway: HALTED."""
     notional_per_hour_max_x: float = 20.0
     """Opening notional within an hour over equity; more is a runaway: HALTED."""
+    notional_per_day_max_x: float = 60.0
+    """Opening notional within a day over equity; more is a runaway: HALTED."""
+    equal_orders_max: int = 3
+    """So many equal opening orders may leave within a second; one more is a runaway: HALTED."""
+    round_trips_per_day_max: int = 6
+    """A pair left (or cut and grown again) so often within a day is not opened again; an order beyond it: HALTED."""
+    passing_repeats_max: int = 6
+    """So many equal rejects of a passing kind within 10 minutes block the symbol for `reject_cool_down_s`."""
+    reject_cool_down_s: float = 600.0
     repeats_max: int = 3
     """So many equal permanent rejects within 10 minutes block the symbol."""
     drawdown_stop_pct: float = 15.0
@@ -36,6 +45,9 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Distance to liquidation below this share of its value at entry moves free collateral."""
     margin_reduce_share: float = 0.40
     """Below this share both legs shrink together."""
+    margin_last_share: float = 0.15
+    """While the other leg's venue cannot be reached, both legs are kept down to this share; below it the leg that can
+    be reached shrinks alone, for a liquidation would cost more."""
     margin_check_s: float = 60.0
     """Seconds between two looks at margin while positions are held (each mark on slower feeds)."""
     delist_urgent_s: float = 3600.0
@@ -69,8 +81,8 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("daily_loss_stop_pct must be above 0 and at most 20")
         if not 0 < self.drawdown_stop_pct <= 50:
             raise ValueError("drawdown_stop_pct must be above 0 and at most 50")
-        if not 0 < self.margin_reduce_share < self.margin_top_up_share < 1:
-            raise ValueError("0 < margin_reduce_share < margin_top_up_share < 1 must hold")
+        if not 0 < self.margin_last_share <= self.margin_reduce_share < self.margin_top_up_share < 1:
+            raise ValueError("0 < margin_last_share <= margin_reduce_share < margin_top_up_share < 1 must hold")
         if not 0 < self.data_age_s_max <= 60:
             raise ValueError("data_age_s_max must be above 0 and at most 60")
         if not (1 <= self.read_retry_s_max <= 60 and 0 <= self.read_lag_s_max <= 60):
@@ -79,5 +91,17 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError("1 <= rate_limit_wait_s <= venue_wait_s_max <= 86400 must hold")
         if not 10 <= self.maintenance_wait_s <= 3600:
             raise ValueError("maintenance_wait_s must be within 10..3600")
+        self._refuse_loops()
         if not 10 <= self.reconcile_s <= 3600:
             raise ValueError("reconcile_s must be within 10..3600")
+
+    def _refuse_loops(self) -> None:
+        """Caps on what a loop could do."""
+        if not 0 < self.notional_per_hour_max_x <= self.notional_per_day_max_x <= 1_000:
+            raise ValueError("0 < notional_per_hour_max_x <= notional_per_day_max_x <= 1000 must hold")
+        if not (1 <= self.equal_orders_max <= 10 and 1 <= self.orders_per_minute_max <= 1_000):
+            raise ValueError("equal_orders_max must be within 1..10 and orders_per_minute_max within 1..1000")
+        if not (1 <= self.round_trips_per_day_max <= 1_000 and self.passing_repeats_max >= self.repeats_max >= 1):
+            raise ValueError("round_trips_per_day_max must be within 1..1000, 1 <= repeats_max <= passing_repeats_max")
+        if not 10 <= self.reject_cool_down_s <= 86_400:
+            raise ValueError("reject_cool_down_s must be within 10..86400")

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from bot.domain.commands import AnyCommand, CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
+from bot.domain.commands import AnyCommand, ArmDeadMan, CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
 from bot.domain.errors import Fatal
 from bot.domain.events import AnyEvent, CancelFailed, OrderRejected, OrderUnknown, ReadFailed, RejectReason
 from bot.domain.values import Nanos
@@ -147,5 +147,7 @@ class Senders:
                 self._report(ReadFailed(at_ns=at_ns, venue=command.venue, request_id=command.request_id, why=why))
             case Transfer():
                 self._report(ReadFailed(at_ns=at_ns, venue=command.venue_to, request_id=command.transfer_id, why=why))
+            case ArmDeadMan():
+                pass  # what rests there lapses, and its own answers say so
             case _:
                 raise Fatal(f"{type(command).__name__} could not be carried out: {why}")

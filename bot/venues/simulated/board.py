@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from bot.domain.errors import Unavailable
-from bot.domain.events import Mark, Quote
+from bot.domain.events import AccountMode, Mark, Quote
 from bot.domain.instrument import Instrument
 from bot.domain.values import MONEY, InstrumentId, Nanos, Side
 from bot.market.book import Level, ladder
@@ -40,6 +40,12 @@ class Board(msgspec.Struct):
     """The mid of an instrument whose ticks have changed since: it values until the next quote."""
     regridded_ns: dict[InstrumentId, Nanos] = msgspec.field(default_factory=dict)
     """When ticks and lots last changed: an order decided before counts in units that mean nothing now."""
+    account_mode: AccountMode = AccountMode()
+    """How the venue keeps our account now."""
+    key_refused: bool = False
+    """Our key is revoked: no request is carried out, the private stream is silent."""
+    dead_man_ns: Nanos | None = None
+    """When our dead-man switch runs out; None: it is not armed."""
     ended: dict[InstrumentId, None] = msgspec.field(default_factory=dict)
     """Instruments whose trading is over for good."""
 

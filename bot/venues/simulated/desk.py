@@ -8,7 +8,7 @@ from decimal import Decimal
 from bot.domain.errors import Unavailable
 from bot.domain.events import AccountEvent, Fill, ForcedFill, OrderClosed, OrderStatus
 from bot.domain.instrument import Instrument, Kind
-from bot.domain.values import MONEY, ZERO, Coin, InstrumentId, Nanos, Side, Venue, Wallet, round_cash
+from bot.domain.values import MONEY, NS_PER_S, ZERO, Coin, InstrumentId, Nanos, Side, Venue, Wallet, round_cash
 from bot.venues.simulated.account import LogEntry, VenueAccount, VenueOrder
 from bot.venues.simulated.board import Board
 from bot.venues.simulated.params import MarginMode, SimulatedParams
@@ -25,10 +25,12 @@ class Desk:
     def __init__(self, venue: Venue, params: SimulatedParams, tell: Tell) -> None:
         self.venue = venue
         self.params = params
-        self.tell = tell
+        self._tell = tell
         self.instruments: dict[InstrumentId, Instrument] = {}
         self.changed: dict[InstrumentId, Instrument] = {}
         """Instruments that came or changed after the start."""
+        self.former: dict[InstrumentId, list[tuple[int, Instrument]]] = {}
+        """Rules whose ticks and lots counted in other units, since this object began: (until, rules)."""
         self.board = Board()
         self.account = VenueAccount(venue)
         self.ends_ns: Nanos | None = None
@@ -36,6 +38,11 @@ class Desk:
         self.picture: Picture | None = None
         """What reads are answered from while they lag behind; None: from the account itself."""
         self._spot_of: dict[Coin, Instrument] = {}
+
+    def tell(self, event: AccountEvent, answers: bool) -> None:
+        """Send an event towards us; a stream with a refused key is silent."""
+        if answers or not self.board.key_refused:
+            self._tell(event, answers)
 
     # ------------------------------------------------------------------------------------------- instruments
 
@@ -50,6 +57,8 @@ class Desk:
     def change(self, at_ns: Nanos, instrument: Instrument) -> None:
         """A rule took effect. Orders counted in old ticks or lots are cancelled: their numbers mean nothing now."""
         old = self.instruments.get(instrument.id)
+        if old is not None and old.grid != instrument.grid:
+            self.former.setdefault(instrument.id, []).append((at_ns, old))
         self.list_instrument(instrument)
         self.changed[instrument.id] = instrument
         if old is not None and old.grid != instrument.grid:
@@ -85,6 +94,18 @@ class Desk:
         for instrument in instruments:
             for order in self.account.open_of(instrument):
                 self.close(at_ns, order, status)
+
+    def arm(self, at_ns: Nanos, timeout_s: float) -> Nanos | None:
+        """Set the dead-man switch; when it runs out. 0 disarms: None."""
+        self.board.dead_man_ns = Nanos(at_ns + round(timeout_s * NS_PER_S)) if timeout_s > 0 else None
+        return self.board.dead_man_ns
+
+    def lapse(self, at_ns: Nanos) -> None:
+        """Nobody has armed it again: every open order of the account is cancelled, as real venues do."""
+        if self.board.dead_man_ns is None or at_ns < self.board.dead_man_ns:
+            return
+        self.board.dead_man_ns = None
+        self.cancel_all(at_ns, list(self.instruments), OrderStatus.CANCELLED)
 
     def lots_allowed(self, order: VenueOrder, lots: int) -> int:
         """How much of `lots` may fill: a reduce-only order never crosses zero."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from bot.domain.commands import Alert, AnyCommand, CancelOrder, QueryOrder, ReadAccount, ShowTicks, SubmitOrder
+from bot.domain.commands import (
+    Alert,
+    AnyCommand,
+    ArmDeadMan,
+    CancelOrder,
+    QueryOrder,
+    ReadAccount,
+    ShowTicks,
+    SubmitOrder,
+)
 from bot.domain.errors import ConfigRefused, Retryable
 from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnection
 from bot.domain.instrument import Instrument
@@ -22,7 +31,7 @@ from bot.venues.simulated.faults import FaultPlan, Faults, Strike
 from bot.venues.simulated.latency import Latency
 from bot.venues.simulated.observing import Observer
 from bot.venues.simulated.params import SimulatedParams
-from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Blow, Delivery, Landing, Pending, Request
+from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Blow, Delivery, Landing, Lapse, Pending, Request
 from bot.venues.simulated.picture import Picture
 from bot.venues.simulated.requests import RequestRoute
 from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue, restore_account
@@ -118,6 +127,8 @@ class SimulatedExchange:
                 return self._back.received(what)
             case Landing():
                 self._transfers.land(self._now_ns, what.transfer_id)
+            case Lapse():
+                self._desk(Venue(venue)).lapse(self._now_ns)
             case Blow(strike=strike) if strike.kind is FaultKind.READ_LAG:
                 self._lag(self._desk(Venue(venue)), strike)
             case Blow(strike=strike):
@@ -132,6 +143,9 @@ class SimulatedExchange:
     def _carry_out(self, at_ns: Nanos, desk: Desk, request: Request) -> None:
         if desk.ends_ns is not None and desk.ends_ns <= at_ns:
             margin.end_trading(desk, at_ns)
+        if desk.board.key_refused:
+            reads.refuse_key(desk, at_ns, request)
+            return
         match request:
             case SubmitOrder():
                 matching.arrive(desk, at_ns, request.order.intent, request.order.approved_at_ns)
@@ -143,6 +157,10 @@ class SimulatedExchange:
             case ReadAccount():
                 self._count_lag(desk)
                 reads.report_account(desk, at_ns, request, self._venue_clock_ns(desk, at_ns))
+            case ArmDeadMan():
+                lapses_ns = desk.arm(at_ns, request.timeout_s)
+                if lapses_ns is not None:
+                    self._pending.push(lapses_ns, ARRIVAL_RANK, desk.venue, Lapse())
             case _:
                 self._desk(request.venue_to)
                 lands_ns = self._transfers.start(at_ns, request)
@@ -212,6 +230,12 @@ class SimulatedExchange:
     def account(self, venue: Venue) -> VenueAccount:
         """The venue's truth about us, live: read only."""
         return self._desk(venue).account
+
+    def rules_at(self, instrument: InstrumentId, at_ns: int) -> Instrument:
+        """The rules in whose ticks and lots the venue counted at an instant."""
+        desk = next(desk for desk in self._desks.values() if instrument in desk.instruments)
+        before = (rules for until_ns, rules in desk.former.get(instrument, ()) if at_ns < until_ns)
+        return next(before, desk.instruments[instrument])
 
     def flat(self, venue: Venue) -> bool:
         """No open order, no position, and no coin that could be sold."""

@@ -6,12 +6,12 @@ import heapq
 
 import msgspec
 
-from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
+from bot.domain.commands import ArmDeadMan, CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
 from bot.domain.events import AccountEvent, AccountReport, OrderReport, ReadFailed
 from bot.domain.values import Nanos, Venue
 from bot.venues.simulated.faults import Strike
 
-Request = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer
+Request = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer | ArmDeadMan
 
 
 class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -25,6 +25,10 @@ class Landing(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A transfer that lands."""
 
     transfer_id: str
+
+
+class Lapse(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A dead-man switch runs out, unless it was armed again since."""
 
 
 class Delivery(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -41,7 +45,7 @@ class Blow(msgspec.Struct, frozen=True, array_like=True, tag=True):
     strike: Strike
 
 
-Happening = Arrival | Landing | Delivery | Blow
+Happening = Arrival | Landing | Lapse | Delivery | Blow
 Entry = tuple[int, int, str, int, Happening]
 """(at_ns, rank, venue, number, what); the number is unique, so no two entries tie."""
 

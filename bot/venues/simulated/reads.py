@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount
+from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder
 from bot.domain.events import (
     AccountReport,
     CancelFailed,
@@ -11,13 +11,17 @@ from bot.domain.events import (
     Fill,
     ForcedFill,
     FundingPaid,
+    OrderRejected,
     OrderReport,
     OrderStatus,
     PositionRow,
+    ReadFailed,
+    RejectReason,
     TransferEnded,
 )
 from bot.domain.values import MONEY, Nanos
 from bot.venues.simulated.desk import Desk
+from bot.venues.simulated.pending import Request
 
 _TRADES = (Fill, ForcedFill)
 
@@ -64,4 +68,21 @@ def report_account(desk: Desk, at_ns: Nanos, command: ReadAccount, taken_ns: Nan
         tuple([entry for entry in booked if isinstance(entry, FundingPaid)]),
         tuple([entry for entry in booked if isinstance(entry, CashMoved)]),
         tuple([entry for entry in booked if isinstance(entry, TransferEnded)]),
-        length), True)
+        length, desk.board.account_mode), True)
+
+
+def refuse_key(desk: Desk, at_ns: Nanos, request: Request) -> None:
+    """The key is refused, whatever was asked; an order that was not taken is proven not to have been."""
+    why = "invalid API key, address or permission for this action"
+    match request:
+        case SubmitOrder():
+            order_id = request.order.intent.order_id
+            desk.tell(OrderRejected(at_ns, desk.venue, order_id, RejectReason.AUTH, why), True)
+        case CancelOrder():
+            desk.tell(CancelFailed(at_ns, desk.venue, request.order_id, why, ErrorClass.AUTH), True)
+        case QueryOrder():
+            desk.tell(ReadFailed(at_ns, desk.venue, request.order_id, why, ErrorClass.AUTH), True)
+        case ReadAccount():
+            desk.tell(ReadFailed(at_ns, desk.venue, request.request_id, why, ErrorClass.AUTH), True)
+        case _:
+            pass  # a timer is not armed; a transfer does not leave (the venues' books show it)

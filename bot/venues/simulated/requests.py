@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
+from bot.domain.commands import ArmDeadMan, CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
 from bot.domain.events import (
     AccountEvent,
     CancelFailed,
@@ -31,6 +31,7 @@ _PROVEN: Final = {
     ErrorClass.AUTH: RejectReason.AUTH,
 }
 """A create answered so was not booked for certain."""
+Answered = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer
 
 
 def venue_of(request: Request) -> Venue:
@@ -60,13 +61,14 @@ class RequestRoute:
         venue = venue_of(request)
         if self._faults.plan.strikes and self._faults.down(venue, at_ns):
             self._faults.count(FaultKind.VENUE_DOWN)
-            self._time_out(at_ns, request, "venue cannot be reached", ErrorClass.UNREACHABLE)
-        elif isinstance(request, Transfer):
+            if not isinstance(request, ArmDeadMan):  # unanswered at the best of times
+                self._time_out(at_ns, request, "venue cannot be reached", ErrorClass.UNREACHABLE)
+        elif isinstance(request, Transfer | ArmDeadMan):
             self._arrives(at_ns, venue, request, Fate())
         else:
             self._meet(at_ns, venue, request, fate_of(self._faults, venue, _OPERATION[type(request)], at_ns))
 
-    def _meet(self, at_ns: Nanos, venue: Venue, request: Request, fate: Fate) -> None:
+    def _meet(self, at_ns: Nanos, venue: Venue, request: Answered, fate: Fate) -> None:
         if fate.arrives:
             self._arrives(at_ns, venue, request, fate)
         if fate.error is not None:
@@ -79,12 +81,12 @@ class RequestRoute:
         arrives = self._latency.arrives(venue, at_ns)
         self._pending.push(Nanos(arrives + fate.late_ns), ARRIVAL_RANK, venue, Arrival(request, fate.answered))
 
-    def _time_out(self, at_ns: Nanos, request: Request, why: str, error: ErrorClass) -> None:
+    def _time_out(self, at_ns: Nanos, request: Answered, why: str, error: ErrorClass) -> None:
         due = Nanos(at_ns + self._timeout_ns)
         self._back.push(_failed(due, request, why, error, None), due, own=True)
 
 
-def _failed(at_ns: Nanos, request: Request, why: str, error: ErrorClass, retry_after_s: float | None) -> AccountEvent:
+def _failed(at_ns: Nanos, request: Answered, why: str, error: ErrorClass, retry_after_s: float | None) -> AccountEvent:
     """What we know of a request that got no answer of the venue's own."""
     match request:
         case SubmitOrder():

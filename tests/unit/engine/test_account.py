@@ -29,7 +29,7 @@ from bot.domain.events import (
     RejectReason,
     TransferEnded,
 )
-from bot.domain.values import HEDGE, NS_PER_S, OVERLAY, InstrumentId, Nanos, OrderId, Owner, Side, Wallet
+from bot.domain.values import HEDGE, NS_PER_S, OVERLAY, InstrumentId, Nanos, OrderId, Side, Wallet
 from bot.execution.order_ids import client_order_id
 from bot.execution.order_states import OrderState
 from bot.portfolio.pairs import PairState
@@ -250,14 +250,6 @@ def test_answers_about_orders_we_do_not_know_change_nothing(alone: Alone, event:
 
 
 # --------------------------------------------------------------------------------------- foreign things
-
-
-def test_a_trade_of_an_unknown_order_is_dust_and_blocks_the_venue(alone: Alone) -> None:
-    """F41: booked, so that the books agree; nobody's pair is touched."""
-    step = alone.take(fill(alone, "manual"))
-    assert names(step) == ["foreign_fill"]
-    assert alone.engine.ledger.quantity(PERP.id, Owner("dust")) == Decimal("0.010")
-    assert "foreign_fill" in alone.engine.state.modes.venue_reasons(ALPHA)
 
 
 @pytest.mark.parametrize("kind", ["fill", "forced", "funding"])

@@ -55,7 +55,8 @@ def test_the_hundred_and_twentieth_order_of_a_minute_is_the_last() -> None:
     verdict = judged(msgspec.structs.replace(CALM, orders_last_minute=120))
     assert isinstance(verdict, Refusal)
     assert (verdict.limit, verdict.value, verdict.allowed) == ("orders_per_minute_max", 121.0, 120.0)
-    assert {"orders_per_minute_max", "notional_per_hour_max_x"} == RUNAWAY
+    assert {"orders_per_minute_max", "notional_per_hour_max_x", "notional_per_day_max_x", "equal_orders_max",
+            "round_trips_per_day_max"} == RUNAWAY
 
 
 @pytest.mark.parametrize("equity", [-1.0, math.nan])
