@@ -125,6 +125,13 @@ class DrillOptions(msgspec.Struct, frozen=True, kw_only=True):
     account: str | None = None
 
 
+class RiskReportOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`report risk`: models and risks on a history of coins; without data, on the embedded market."""
+
+    scope: Scope
+    screen: Screen | None = None
+
+
 class ReportOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`report`: the report of a recorded run, from its journal or its account's folder; None: the newest run."""
 

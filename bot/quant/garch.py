@@ -82,7 +82,7 @@ def next_variance(params: GarchParams, variance: float, return_pct: float) -> fl
         if return_pct == return_pct:
             z = (return_pct - params.mu) / math.sqrt(variance)
             log_next += params.alpha * (abs(z) - MEAN_ABS_NORMAL) + params.gamma * z
-        return math.exp(min(log_next, 700.0))
+        return math.exp(min(max(log_next, -700.0), 700.0))  # a wild fit must run into its guards, not out of floats
     if return_pct != return_pct:
         return params.omega + params.persistence * variance
     shock = return_pct - params.mu

@@ -100,18 +100,21 @@ def curve_chart(points: Sequence[tuple[float, float, str]], *, x_name: str, y_na
 def bars_chart(rows: Sequence[tuple[str, float, bool]], *, unit: str, limit: float | None = None) -> str:
     """Horizontal bars of (name, value, breaks its limit), in the order given; `limit` is drawn as a line.
 
+    Bars longer than three times the limit are cut there: their number says how far they go.
+
     Returns:
         One `<svg>`; a dash where there is nothing to show.
     """
     if not rows:
         return "<p>-</p>"
-    values = [row[1] for row in rows] + ([limit] if limit is not None else [])
+    far = math.inf if limit is None else 3.0 * abs(limit)
+    values = [min(max(row[1], -far), far) for row in rows] + ([limit] if limit is not None else [])
     low, high = min(0.0, *values), max(0.0, *values)
     low, high = (low * 1.05, high * 1.05) if high > low else (-1.0, 1.0)
     span, height = WIDTH - _NAME_PX - 80, _BAR_PX * len(rows) + 12
 
     def x(value: float) -> float:
-        return _NAME_PX + span * (value - low) / (high - low)
+        return _NAME_PX + span * (min(max(value, -far), far) - low) / (high - low)
 
     shapes = []
     for place, (name, value, broken) in enumerate(rows):

@@ -5,7 +5,6 @@ A close belongs to the hour that it ends. Hours that are missing are NaN; nothin
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -58,15 +57,14 @@ class CoinHistory(msgspec.Struct, frozen=True, kw_only=True):
         return np.diff(total[self.closed_ns % NS_PER_DAY == 0])
 
 
-def from_folder(folder: Path, venue: str, coins: tuple[str, ...], from_ns: int | None = None,
+def from_folder(history: HistoryFolder, venue: str, coins: tuple[str, ...], from_ns: int | None = None,
                 to_ns: int | None = None) -> tuple[CoinHistory, ...]:
     """Coins of one venue from Parquet history.
 
     Raises:
         DataRefused: a coin has no hourly perpetual there, or less than 120 days of it.
     """
-    with HistoryFolder(folder) as history:
-        return tuple(_coin(history, venue, coin, from_ns, to_ns) for coin in coins)
+    return tuple(_coin(history, venue, coin, from_ns, to_ns) for coin in coins)
 
 
 def _coin(history: HistoryFolder, venue: str, coin: str, from_ns: int | None, to_ns: int | None) -> CoinHistory:

@@ -29,7 +29,7 @@ from bot.quant.var_backtests import (
     quantile_loss,
     transitions,
 )
-from bot.research.volatility_walk import HOURS, hourly_grid
+from bot.research.volatility_walk import HOURS, HourlyCloses, hourly_grid
 from bot.storage.history import HistoryFolder
 
 LEVEL: Final = 0.99
@@ -109,7 +109,11 @@ def load_daily(folder: HistoryFolder, venue: str, symbol: str, *, to_ns: int = _
         DataRefused: if the folder has no such bars, or too few.
     """
     bars = folder.bars(venue, symbol, _HOUR_S, _EVER[0], to_ns)
-    closes = hourly_grid(bars.ts_ns + _HOUR_S * 1_000_000_000, bars.close)
+    return daily_of(symbol, hourly_grid(bars.ts_ns + _HOUR_S * 1_000_000_000, bars.close))
+
+
+def daily_of(symbol: str, closes: HourlyCloses) -> DailyReturns:
+    """Daily returns and realised variances of an hourly grid."""
     logs = np.log(closes.close)
     hourly = np.concatenate(([np.nan], np.diff(logs)))
     ends = np.flatnonzero((closes.closed_ns // (_HOUR_S * 1_000_000_000)) % HOURS == 0)

@@ -384,3 +384,11 @@ def test_one_density_is_a_row_of_many(params: GarchParams) -> None:
     returns = np.array([-3.0, -0.2, 0.0, 0.1, 5.0])
     rows = log_densities(returns, np.full(5, 4.0), params)
     assert [log_density(each, 4.0, params) for each in returns.tolist()] == pytest.approx(rows.tolist(), rel=1e-12)
+
+
+def test_a_wild_egarch_stays_within_floats() -> None:
+    """Parameters no guard has seen yet: the recursion neither overflows nor takes the logarithm of nothing."""
+    wild = GarchParams(model="egarch_t", omega=-50.0, alpha=-30.0, gamma=5.0, beta=0.99, nu=5.0)
+    path = filter_variance(np.array([0.1, 40.0, -60.0, 0.0, 3.0] * 50), wild)
+    assert np.isfinite(path).all()
+    assert (path > 0.0).all()

@@ -10,6 +10,7 @@ import pytest
 from bot.domain.errors import DataRefused
 from bot.domain.values import NS_PER_DAY, NS_PER_HOUR
 from bot.research.risk_history import from_demo, from_folder
+from bot.storage.history import HistoryFolder
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.market.path import simulate_days
 from tests.history_folders import bars, funding, hours
@@ -34,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_close_stands_at_the_end_of_its_hour(folder: Path) -> None:
     """A bar that opens at midnight is known at 01:00; a missing hour is NaN, not the last one."""
-    (coin,) = from_folder(folder, "binance", ("BTC",))
+    (coin,) = from_folder(HistoryFolder(folder), "binance", ("BTC",))
     assert int(coin.closed_ns[0]) % NS_PER_DAY == NS_PER_HOUR
     assert len(coin.perp) == HOURS
     assert np.isnan(coin.spot[50])
@@ -44,7 +45,7 @@ def test_a_close_stands_at_the_end_of_its_hour(folder: Path) -> None:
 
 def test_funding_stands_at_its_settlement_and_sums_by_day(folder: Path) -> None:
     """Three settlements of 1 bp a day."""
-    (coin,) = from_folder(folder, "binance", ("BTC",))
+    (coin,) = from_folder(HistoryFolder(folder), "binance", ("BTC",))
     assert np.allclose(coin.daily_funding(), 3e-4)
     assert np.flatnonzero(coin.funding)[0] == 7  # 08:00 is the eighth hour's end
     assert len(coin.daily(coin.perp)) == len(coin.day_ns) == len(coin.daily_funding()) + 1
@@ -53,9 +54,9 @@ def test_funding_stands_at_its_settlement_and_sums_by_day(folder: Path) -> None:
 def test_what_is_not_there_is_refused_by_name(folder: Path) -> None:
     """A coin without a series, and a period too short to say anything."""
     with pytest.raises(DataRefused, match="ETH"):
-        from_folder(folder, "binance", ("ETH",))
+        from_folder(HistoryFolder(folder), "binance", ("ETH",))
     with pytest.raises(DataRefused, match="2880 are needed"):
-        from_folder(folder, "binance", ("BTC",), to_ns=1_704_067_200_000_000_000 + 40 * NS_PER_DAY)
+        from_folder(HistoryFolder(folder), "binance", ("BTC",), to_ns=1_704_067_200_000_000_000 + 40 * NS_PER_DAY)
 
 
 def test_the_demo_gives_the_same_figures_as_its_path() -> None:
