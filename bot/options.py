@@ -64,6 +64,15 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     screen: Screen | None = None
 
 
+class RescueOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """`run --rescue`: get an account flat whose record cannot be trusted."""
+
+    home: Path
+    account: str | None = None
+    hold: bool = False
+    """Only cancel; positions stay."""
+
+
 class BacktestOptions(msgspec.Struct, frozen=True, kw_only=True):
     """`backtest`: a loop over recorded history."""
 

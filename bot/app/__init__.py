@@ -9,9 +9,10 @@ from bot.app.daemon import run_daemon
 from bot.app.rehearsal.drill import run_drill
 from bot.app.rehearsal.storm import run_rehearsal
 from bot.app.reports import run_report
+from bot.app.rescue import run_rescue
 from bot.app.simulations import run_sim, shrink_sim
 
 __all__ = [
-    "run_backtest", "run_daemon", "run_diff", "run_drill", "run_rehearsal", "run_replay", "run_report", "run_sim",
-    "shrink_sim",
+    "run_backtest", "run_daemon", "run_diff", "run_drill", "run_rehearsal", "run_replay", "run_report", "run_rescue",
+    "run_sim", "shrink_sim",
 ]

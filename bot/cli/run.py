@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import enum
 import os
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
 from bot.cli import arguments as args
-from bot.cli.output import program
+from bot.cli.output import emit, program, say
 from bot.cli.parse import duration_ns, speed_factor
-from bot.options import RunOptions
-from bot.settings import load
+from bot.options import RescueOptions, RunOptions
+from bot.settings import Settings, load
 
 
 class Feed(enum.StrEnum):
@@ -36,11 +38,17 @@ def run(
     ] = None,
     span: Annotated[str | None, typer.Option("--for", metavar="30d", help="End after so much simulated time.")] = None,
     capital: args.Capital = None,
+    rescue: Annotated[
+        bool, typer.Option("--rescue", help="Damaged record: cancel all, close all, by the venue's own word.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --rescue).")] = False,
     account: args.Account = None,
     home: args.Home = None,
     as_json: args.Json = False,
 ) -> int:
     """Run the bot. Without options: the demo account on the embedded market; Ctrl-C stops it safely."""
+    if rescue:
+        return _rescue(load(config, os.environ), args.home(home), args.account(account), yes=yes, as_json=as_json)
     scope = args.scope(data, venues, symbols, start, end)
     if feed is Feed.REPLAY and scope.data is None:
         raise typer.BadParameter("--feed replay needs --data DIR, a folder of Parquet history")
@@ -61,6 +69,36 @@ def run(
         return app.run_daemon(settings, msgspec.structs.replace(options, screen=screen))
     finally:
         screen.close()
+
+
+def _rescue(settings: Settings, home: Path, account: str | None, *, yes: bool, as_json: bool) -> int:
+    """Get flat without the record, after a typed word; exit 1 if something of ours is left open.
+
+    Raises:
+        typer.BadParameter: not a terminal, and no --yes.
+        typer.Abort: another word was typed.
+    """
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("--rescue asks for a typed word; off a terminal add --yes")
+        say("rescue: without its record the account's orders are cancelled and all it holds is closed at the market;")
+        say("  what the bot did not buy stays as far as a snapshot can tell. If the record is sound, use `kill`.")
+        if typer.prompt("Type rescue to go on", default="", show_default=False, err=True).strip().lower() != "rescue":
+            raise typer.Abort
+
+    from bot import app
+
+    done = app.run_rescue(settings, RescueOptions(home=home, account=account))
+    if as_json:
+        emit(done, as_json=True)
+        return 0 if done.flat else 1
+    say(f"{'flat' if done.flat else 'NOT FLAT YET: run it again'}: {done.orders_cancelled} orders cancelled, "
+        f"{done.orders_sent} sent")
+    for text in done.left:
+        say(f"left at {text}")
+    say(f"coins went by {done.coins_from or 'no snapshot: none was touched'}; the rescue's own record is {done.record}")
+    say("the account stays HALTED; put a backup back with `db restore`, or start anew with --account NAME")
+    return 0 if done.flat else 1
 
 
 def stop(account: args.Account = None, home: args.Home = None, as_json: args.Json = False) -> int:

@@ -18,6 +18,8 @@ from bot.storage.journal_codec import decode_event, decode_step, encode_step
 from bot.storage.lease import last_restore, newest_epoch, take_epoch
 from bot.storage.snapshot import Snapshot, SnapshotStore
 
+_WAYS_ON = "`db restore FILE` puts a backup back, `run --rescue` gets flat without the record"
+
 
 class Recovered(msgspec.Struct, frozen=True, kw_only=True):
     """What a start begins with."""
@@ -107,10 +109,10 @@ def _check_chain(journal: Journal, after_row: int) -> None:
     """From the snapshot's row on; all that lies before is checked daily by a reader."""
     findings = chain_findings(journal, after_row=after_row)
     if after_row and not journal.row(after_row).is_sound():
-        raise Fatal(f"{journal.path}: row {after_row}: contents do not match their hash; restore a backup")
+        raise Fatal(f"{journal.path}: row {after_row}: contents do not match their hash; {_WAYS_ON}")
     if findings:
         raise Fatal(f"{journal.path}: row {findings[0].row_number}: {findings[0].what} "
-                    f"({len(findings)} findings); restore a backup")
+                    f"({len(findings)} findings); {_WAYS_ON}")
 
 
 def _newest_usable(factory: EngineFactory, journal: Journal, snapshots: SnapshotStore,

@@ -9,11 +9,10 @@ from typing import Final
 
 import msgspec
 
-from bot.storage.durable_file import sync_folder, write_all
+from bot.storage.durable_file import sync_folder
 from bot.storage.params import StorageParams
 
 MIB: Final = 1 << 20
-_CHUNK: Final = bytes(MIB)
 
 
 class DiskLevel(Enum):
@@ -86,15 +85,12 @@ class DiskGuard:
         return found.st_size >= self._ballast_bytes() and found.st_blocks * 512 >= self._ballast_bytes() // 2
 
     def _make(self) -> bool:
-        """Write it whole, or not at all."""
+        """Reserve its blocks, all or none."""
         draft = self._ballast.with_name(f".{self._ballast.name}.new")
         try:
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             try:
-                left = self._ballast_bytes()
-                while left:
-                    write_all(descriptor, _CHUNK[:left])
-                    left -= min(left, MIB)
+                os.posix_fallocate(descriptor, 0, self._ballast_bytes())
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
