@@ -47,7 +47,7 @@ def ewma_variance(returns: Vector, decay: float, seed_points: int = SEED_POINTS)
     """Variance forecasts that use the past alone.
 
     Args:
-        returns: shape (n,), oldest first. A NaN says nothing: the variance stays as it was.
+        returns: shape (n,), oldest first. NaN or infinite says nothing: the variance stays as it was.
         decay: weight of the past, within (0, 1).
         seed_points: known squares whose mean starts the recursion.
     Returns:
@@ -72,7 +72,7 @@ def smoothed(squares: Vector, decay: float, seed_points: int = SEED_POINTS) -> V
     rows = [value]
     fresh = 1.0 - decay
     for square in squares[start + 1:].tolist():
-        if square == square:  # a NaN is not equal to itself
+        if square < math.inf:  # false for a NaN too
             value = decay * value + fresh * square
         rows.append(value)
     out[start:] = rows

@@ -75,15 +75,15 @@ def backcast(residuals: Vector) -> float:
 def next_variance(params: GarchParams, variance: float, return_pct: float) -> float:
     """One step of the recursion: from the variance forecast for this row and its return to the next forecast.
 
-    A NaN return says nothing: its square is taken at its expectation, so the variance drifts home.
+    A NaN or infinite return says nothing: its square is taken at its expectation, so the variance drifts home.
     """
     if params.is_egarch:
         log_next = params.omega + params.beta * math.log(variance)
-        if return_pct == return_pct:
+        if math.isfinite(return_pct):
             z = (return_pct - params.mu) / math.sqrt(variance)
             log_next += params.alpha * (abs(z) - MEAN_ABS_NORMAL) + params.gamma * z
         return math.exp(min(max(log_next, -700.0), 700.0))  # a wild fit must run into its guards, not out of floats
-    if return_pct != return_pct:
+    if not math.isfinite(return_pct):
         return params.omega + params.persistence * variance
     shock = return_pct - params.mu
     weight = params.alpha + params.gamma if shock < 0 else params.alpha
@@ -111,7 +111,7 @@ def filter_variance(returns_pct: Vector, params: GarchParams, before: float | No
     omega, rise, fall, beta = params.omega, params.alpha, params.alpha + params.gamma, params.beta
     mu, persistence = params.mu, params.persistence
     for each in returns_pct.tolist():
-        if each == each:
+        if abs(each) < math.inf:  # false for a NaN too
             shock = each - mu
             value = omega + (fall if shock < 0 else rise) * shock * shock + beta * value
         else:

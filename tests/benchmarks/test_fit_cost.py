@@ -9,7 +9,18 @@ import msgspec
 import numpy as np
 import pytest
 
+from bot.quant.leverage_cap import CapRules, leverage_cap
 from bot.quant.symbol_models import FitRequest
+from bot.quant.volatility import (
+    VolatilityParams,
+    VolatilityState,
+    cap_sigma,
+    day_closed,
+    forecast,
+    hour_closed,
+    with_models,
+)
+from bot.research.leverage_study import SIDES
 from bot.runtime.fit_pool import FitPool, fit_bundle
 from tests.benchmarks.figures import T, best, table
 from tests.unit.quant.series import garch_series
@@ -63,6 +74,35 @@ def test_refits_of_fifty_symbols(show: Callable[[str], None]) -> None:
             assert max(gaps) < 1e-6, "the same optimum as arch"
     rows.append(_row("one process, warm, CPU", best(lambda: fit_bundle(warm), 2), best(plain, 1)))
     show(table("refits", rows))
+
+
+def test_what_a_symbol_costs_between_fits(show: Callable[[str], None]) -> None:
+    """CPU of a closed hour, a closed day, a forecast and two caps: what an engine pays per symbol."""
+    params, rules = VolatilityParams(), CapRules()
+    returns = (_series()[0] / 100.0).tolist()
+    models = fit_bundle([_request(0, _series()[0])])[0]
+    state = with_models(VolatilityState(), models)
+    for each in returns[:400]:
+        state = day_closed(hour_closed(state, each / 5.0, params), each, each * each + 1e-6, models, params)
+    found = forecast(state, models, params)
+    sigma = cap_sigma(found, state, models, rules.horizon_h)
+    assert sigma is not None
+
+    def caps() -> None:
+        for side in SIDES:
+            leverage_cap(side, sigma, sigma / 3.0, rules, maintenance_rate=0.005, jump=0.3)
+
+    work: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("an hour closes", lambda: hour_closed(state, 0.003, params)),
+        ("a day closes", lambda: day_closed(state, 0.01, 1e-4, models, params)),
+        ("a forecast", lambda: forecast(state, models, params)),
+        ("sigma for caps", lambda: cap_sigma(found, state, models, rules.horizon_h)),
+        ("two caps", caps),
+    )
+    rows = [("per symbol", "us")]
+    rows += [(name, f"{best(lambda each=each: [each() for _ in range(500)]) / 500 * 1e6:.1f}")  # type: ignore[misc]
+             for name, each in work]
+    show(table("volatility between fits", rows))
 
 
 def _wall(work: Callable[[], T], rounds: int = 2) -> tuple[float, T]:

@@ -33,10 +33,11 @@ def test_riskmetrics_decay_has_a_half_life_of_eleven_periods() -> None:
     assert half_life_of(decay_of(24.0)) == pytest.approx(24.0)
 
 
-def test_an_unknown_return_leaves_the_variance_as_it_was() -> None:
-    """A NaN is no zero: it neither lowers the variance nor makes it unknown."""
+@pytest.mark.parametrize("unknown", [math.nan, math.inf, -math.inf])
+def test_an_unknown_return_leaves_the_variance_as_it_was(unknown: float) -> None:
+    """A NaN is no zero, and a price of zero no crash: neither lowers the variance nor makes it unknown."""
     holed = RETURNS.copy()
-    holed[100] = math.nan
+    holed[100] = unknown
     variance = ewma_variance(holed, 0.94)
     assert variance[100] == variance[99]
     assert variance[101] == pytest.approx(0.94 * variance[99] + 0.06 * RETURNS[101] ** 2)

@@ -289,7 +289,7 @@ def test_falls_weigh_more_under_gjr() -> None:
 def test_a_filter_is_its_steps_one_by_one(params: GarchParams) -> None:
     """Bit for bit, unknown rows included: a bot that goes day by day and a fit that goes at once agree."""
     returns = SERIES[:50].copy()
-    returns[[7, 20]] = math.nan
+    returns[[7, 20]] = math.nan, -math.inf
     value, steps = first_variance(returns, params), []
     for each in returns.tolist():
         value = next_variance(params, value, each)
