@@ -21,7 +21,7 @@ from tests.benchmarks.figures import best, table
 
 pytestmark = pytest.mark.benchmark
 cvxpy: Any = untyped_cvxpy
-ROUNDS = 20
+ROUNDS = 10
 
 
 def problem(size: int, seed: int) -> AllocationProblem:
@@ -45,9 +45,10 @@ def parametrised(template: AllocationProblem) -> Callable[[AllocationProblem], n
     w, mu, root, held = (cvxpy.Variable(size), cvxpy.Parameter(size), cvxpy.Parameter((size, size)),
                          cvxpy.Parameter(size))
     cost = cvxpy.Parameter(size, nonneg=True)
-    moved = cvxpy.abs(w - held)
+    trade = cvxpy.Variable(size)
+    moved = cvxpy.abs(trade)
     risk = template.risk_aversion / 2 * cvxpy.sum_squares(root @ w)
-    rows = [w <= limits.upper, w >= limits.lower, cvxpy.norm1(w) <= limits.gross_max,
+    rows = [trade == w - held, w <= limits.upper, w >= limits.lower, cvxpy.norm1(w) <= limits.gross_max,
             cvxpy.sum(moved) <= limits.turnover_max, cvxpy.abs(limits.beta @ w) <= limits.beta_band,
             limits.margin_rates @ cvxpy.abs(w) <= limits.margin_max]
     rows += [cvxpy.norm1(w[list(group.members)]) <= group.gross_max for group in limits.groups]
@@ -65,7 +66,7 @@ def parametrised(template: AllocationProblem) -> Callable[[AllocationProblem], n
 def test_the_program_directly_and_through_cvxpy(show: Callable[[str], None]) -> None:
     """Re-solved with new numbers: ours afresh, ours on the built solver, cvxpy with parameters; equal books."""
     rows = [("assets", "afresh ms", "re-solved ms", "cvxpy ms", "cvxpy / re-solved")]
-    for size in (20, 40, 50):
+    for size in (20, 40):
         problems = [problem(size, seed) for seed in range(ROUNDS)]
         solver, by_cvxpy = MeanVarianceSolver(), parametrised(problems[0])
         solver.solve(problems[0])
