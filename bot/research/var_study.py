@@ -145,7 +145,7 @@ def study_instrument(data: DailyReturns, *, from_ns: int = 0, methods: Sequence[
     whole = len(shown) == len(days)
     return InstrumentStudy(
         symbol=data.symbol, first_ns=data.day_ns[begin], last_ns=data.day_ns[-1],
-        methods=tuple(_judged(name, tails[name], data.returns[begin:]) for name in chosen),
+        methods=tuple(judged(name, tails[name], data.returns[begin:]) for name in chosen),
         day_ns=data.day_ns[begin:], returns=tuple(data.returns[begin:].tolist()),
         var_99=tuple(tail[0].var for tail in shown) if whole else (),
         es_975=tuple(tail[1].es for tail in shown) if whole else (),
@@ -160,7 +160,7 @@ def study(folder: Path, venue: str = "binance", symbols: Sequence[str] = ("BTC/U
                      for symbol in symbols)
 
 
-def _judged(method: str, tails: Sequence[Tails | None], returns: Vector) -> MethodResult:
+def judged(method: str, tails: Sequence[Tails | None], returns: Vector) -> MethodResult:
     """Tests over the days on which the method had a figure."""
     given = np.array([tail is not None for tail in tails])
     known = [tail for tail in tails if tail is not None]
@@ -176,15 +176,20 @@ def _judged(method: str, tails: Sequence[Tails | None], returns: Vector) -> Meth
         independence_p=independence(transitions(hit)).p_value,
         conditional_p=conditional_coverage(hit, probability).p_value,
         quantile_loss_bps=1e4 * quantile_loss(pnl, var, probability),
-        es_z2=acerbi_szekely_2(pnl, np.array([tail[1].var for tail in known]), np.array([tail[1].es for tail in known]),
-                               1.0 - ES_LEVEL),
+        es_z2=_z2(pnl, known),
     )
+
+
+def _z2(pnl: Vector, tails: Sequence[Tails]) -> float | None:
+    """Acerbi and Szekely's Z2 at 97.5 %; None where some ES is no loss, for a ratio to it says nothing."""
+    var, es = np.array([(tail[1].var, tail[1].es) for tail in tails]).T
+    return acerbi_szekely_2(pnl, var, es, 1.0 - ES_LEVEL) if (es > 0.0).all() else None
 
 
 def _forecasters(data: DailyReturns) -> dict[str, Forecaster]:
     """Every method by name."""
     ewma = _EwmaPath(data)
-    har, garch = _HarPath(data), _GarchPath(data)
+    har, garch = HarPath(data), _GarchPath(data)
 
     def parametric(path: _EwmaPath, nu: float) -> Forecaster:
         return lambda day: _both(lambda level: student_var_es(0.0, path.at(day), nu, level))
@@ -245,10 +250,11 @@ class _EwmaPath:
         return out
 
 
-class _HarPath(_EwmaPath):
+class HarPath(_EwmaPath):
     """HAR on realised variance; a refused fit leaves the EWMA."""
 
     def fit(self, day: int) -> None:
+        """On the last `WINDOW` days."""
         fit = fit_har(self.data.realised[max(0, day - WINDOW):day])
         if fit is not None:
             self.path[1:] = np.sqrt(har_variance(fit, self.data.realised))[:-1]
@@ -262,6 +268,7 @@ class _GarchPath(_EwmaPath):
         self.params: GarchParams | None = None
 
     def fit(self, day: int) -> None:
+        """On the last `WINDOW` days, started from the last good parameters."""
         fit = fit_garch(100.0 * self.data.returns[max(0, day - WINDOW):day], start=self.params)
         if fit.params is not None:
             self.params = fit.params
