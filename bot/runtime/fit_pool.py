@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from types import TracebackType
@@ -29,7 +30,10 @@ class FitPool:
     def __init__(self, workers: int | None = None) -> None:
         """Workers start with the first request, or with `start`; default one per core, at most 4."""
         self.workers = workers or min(4, os.cpu_count() or 1)
-        self._executor = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_prepare)
+        self._executor = self._fresh()
+
+    def _fresh(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"), initializer=_prepare)
 
     def start(self) -> None:
         """Bring all workers up with their libraries imported; returns when they are ready."""
@@ -39,9 +43,19 @@ class FitPool:
             each.result()
 
     def submit(self, requests: Sequence[FitRequest]) -> Future[list[SymbolModels]]:
-        """Fit a bundle in one worker; the future carries the answers in the order of the requests."""
+        """Fit a bundle in one worker; the future carries the answers in the order of the requests.
+
+        A worker that dies (out of memory, killed) takes the futures that are out with it: they raise BrokenProcessPool.
+        The next request starts new workers.
+        """
+        bundle = list(requests)
         with one_thread():
-            return self._executor.submit(fit_bundle, list(requests))
+            try:
+                return self._executor.submit(fit_bundle, bundle)
+            except BrokenProcessPool:
+                self._executor.shutdown(wait=False)
+                self._executor = self._fresh()
+                return self._executor.submit(fit_bundle, bundle)
 
     def fit(self, requests: Iterable[FitRequest]) -> list[SymbolModels]:
         """Fit many, spread over all workers; answers in the order of the requests."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import msgspec
 import pytest
@@ -32,6 +35,19 @@ def test_workers_answer_as_inline_and_in_order() -> None:
         assert msgspec.json.encode(pool.fit(REQUESTS)) == inline.stdout
         assert [models.symbol for models in pool.submit(REQUESTS[:2]).result()] == ["x0", "x1"]
         assert pool.fit([]) == []
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    """What was out fails visibly; the next request is fitted by a new worker."""
+    others = multiprocessing.active_children()
+    with FitPool(workers=1) as pool:
+        pool.start()
+        (worker,) = (each for each in multiprocessing.active_children() if each not in others)
+        out = pool.submit(REQUESTS * 200)
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        with pytest.raises(BrokenProcessPool):
+            out.result(timeout=60)
+        assert [models.symbol for models in pool.submit(REQUESTS[:1]).result()] == ["x0"]
 
 
 def test_children_are_told_to_use_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
