@@ -92,7 +92,7 @@ def _work_slice(
     if long.quote is None or short.quote is None:
         moves.wake(min(now_ns + 60 * NS_PER_S, max(parent.deadline_ns, now_ns + NS_PER_S)))
         return
-    goal = parent.slices[index].cumulative_base
+    goal = paced(parent, parent.slices[index].cumulative_base, hedged(long, short))
     if make(pair, parent, goal, long, short, now_ns, allowed, params, moves):
         return
     order = _slice_order(parent, pair, goal, long, short, params)
@@ -106,6 +106,25 @@ def _work_slice(
         pair.tries = 0
         pair.fruitless += 1
         moves.orders.append(order)
+
+
+def paced(parent: Parent, goal: Decimal, held: Decimal) -> Decimal:
+    """The goal of a patient parent, no further off than one of its slices: what others left over is not caught up."""
+    if parent.urgent:
+        return goal
+    sizes, before = [], parent.start_base
+    for each in parent.slices:
+        sizes.append(abs(each.cumulative_base - before))
+        before = each.cumulative_base
+    most, left = max(sizes), abs(goal - held)
+    if 2 * left <= 3 * most:  # a rest of half a slice would be too small to stand alone
+        return goal
+    return held + most if goal > held else held - most
+
+
+def hedged(long: LegSituation, short: LegSituation) -> Decimal:
+    """What both legs hold against each other, base units."""
+    return max(min(long.quantity, -short.quantity), ZERO)
 
 
 def _slice_order(

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.domain.commands import Alert, AnyCommand, SubmitOrder
+from bot.domain.commands import Alert, AnyCommand, QueryOrder, ReadAccount, SubmitOrder
 from bot.domain.events import (
     AccountReport,
     AnyEvent,
     BarsClosed,
     Control,
+    ErrorClass,
     Fill,
     ForcedFill,
     Marks,
@@ -21,9 +22,10 @@ from bot.domain.events import (
     OrderReport,
     Prints,
     Quotes,
+    ReadFailed,
     SessionStarted,
 )
-from bot.domain.values import NS_PER_MINUTE, NS_PER_S, OrderId
+from bot.domain.values import NS_PER_MINUTE, NS_PER_S, OrderId, Venue
 from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.portfolio.pairs import PairState
@@ -68,6 +70,8 @@ class Invariants:
         self._flat_by_ns: int | None = None
         self._paged_ns = 0
         self._settled = False
+        self._banned_until_ns: dict[Venue, int] = {}
+        """Bans that the process at work has been told of."""
 
     def breach(self, invariant: str, subject: str, at_ns: int, text: str) -> None:
         """A breach seen by the driver itself."""
@@ -83,6 +87,7 @@ class Invariants:
     def process_started(self, engine: Engine, intents: dict[OrderId, None], epoch: int, at_ns: int) -> None:
         """Another engine is at work."""
         self._engine, self._started_ns = engine, at_ns
+        self._banned_until_ns.clear()
         self.orders.process_started(intents, epoch)
         if epoch > 1:
             self._truth.read_anew(engine.ledger)
@@ -119,11 +124,18 @@ class Invariants:
         """Called before the engine sees the event."""
         if isinstance(event, _MARKET):
             return
+        if isinstance(event, ReadFailed) and event.error is ErrorClass.BANNED and event.retry_after_s is not None:
+            self._banned_until_ns[event.venue] = event.at_ns + int(event.retry_after_s * NS_PER_S)
         self.rare.before(event, self._engine)
         self.orders.before(event)
 
     def sending(self, at_ns: int, command: AnyCommand, *, unwritten: bool = False) -> None:
         """A command leaves; `unwritten`: storage has failed, it has no record (allowed to what only reduces)."""
+        if isinstance(command, ReadAccount | QueryOrder):
+            until_ns = self._banned_until_ns.get(command.venue, 0)
+            if at_ns < until_ns - NS_PER_S:
+                self._breaches.add("F26", f"{command.venue} {until_ns}", at_ns,
+                                   f"{command.venue} is read {(until_ns - at_ns) / NS_PER_S:.0f} s before its ban ends")
         if isinstance(command, SubmitOrder):
             self._trades += self._truth.read(self._engine.ledger)
             self.orders.after(at_ns, self._engine)
@@ -202,9 +214,20 @@ class Invariants:
                 known = self._engine.state.orders.get(order.order_id)
                 if at_ns - order.arrived_ns > 60 * NS_PER_S and (known is None or not known.live):
                     self._breaches.add("I21", order.order_id, at_ns, f"{venue} has {order.order_id} open, we do not")
+        self._intervals(at_ns)
         self._settled = at_ns >= max(self._world.plan.quiet_ns, self._started_ns) + SETTLED_NS
         if self._settled:
             self._works(at_ns)
+
+    def _intervals(self, at_ns: int) -> None:
+        """F39: rates are compared per hour, by the interval that each venue has, never by a usual one."""
+        for leg, history in self._engine.state.market.funding.items():
+            rules = self._engine.state.market.instruments.get(leg)
+            true = self._world.rules(leg) if rules is not None else None
+            if true is not None and true.funding is not None and history.count \
+                    and history.next_interval_h != true.funding.interval_h:
+                self._breaches.add("F39", leg, at_ns, f"{leg} settles every {true.funding.interval_h} h, we count "
+                                                      f"{history.next_interval_h} h")
 
     def _works(self, at_ns: int) -> None:
         """I20: faults are off; each venue trades or is stopped by an operator, and no outcome stays unknown."""

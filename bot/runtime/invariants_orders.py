@@ -8,9 +8,10 @@ from typing import Final
 from bot.domain.commands import SubmitOrder
 from bot.domain.events import AccountReport, AnyEvent, Control, OperatorAction, SessionStarted, VenueConnection
 from bot.domain.orders import OrderIntent
-from bot.domain.values import NS_PER_S, OrderId, Venue
+from bot.domain.values import NS_PER_S, ZERO, OrderId, Venue
 from bot.engine.engine import Engine
 from bot.execution.order_states import OrderState
+from bot.portfolio.pairs import Pair, Parent
 from bot.risk.modes import Mode
 from bot.runtime.breaches import Breaches
 from bot.runtime.sim_truth import SentOrder, Truth
@@ -19,6 +20,9 @@ _DATA_AGE_NS_MAX: Final = 120 * NS_PER_S
 """Twice the embedded market's cadence."""
 _STOPS: Final = (OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL, OperatorAction.KILL_HOLD)
 _ONE: Final = Decimal(1)
+_COLLAR_MAX: Final = 0.15
+"""The collar of odd prices, and of the order on top of it."""
+_SLICES_AT_ONCE: Final = Decimal("1.5")
 
 
 class OrderInvariants:
@@ -107,6 +111,7 @@ class OrderInvariants:
         for other in self._slot(intent):
             if not other.intent.reduces_owner:
                 self._say("I2", intent, at_ns, f"opens while {other.intent.order_id} is unresolved")
+        self._near_market(at_ns, intent)
         self._within_parent(at_ns, intent, engine)
         self._within_limits(at_ns, intent, engine)
 
@@ -127,12 +132,35 @@ class OrderInvariants:
             self._say("I10", intent, at_ns, f"could bring gross notional to {gross_usd + order_usd:.0f} USD "
                                             f"on {equity_usd:.0f} USD of equity")
 
+    def _near_market(self, at_ns: int, intent: OrderIntent) -> None:
+        """I10: whatever was shown to us, no opening order is priced far beyond the market that is."""
+        quote = self._truth.exchange.quote(intent.instrument)
+        if quote is None:
+            return
+        beyond = intent.limit_price_ticks / ((quote.bid_ticks + quote.ask_ticks) / 2) - 1
+        if int(intent.side) * beyond > _COLLAR_MAX:
+            self._say("I10", intent, at_ns, f"is priced {100 * beyond:+.1f} % off the market")
+
+    def _paced(self, at_ns: int, intent: OrderIntent, pair: Pair, parent: Parent) -> None:
+        """I15: a patient parent works a slice at a time; what was missed is not caught up at once."""
+        if parent.urgent or intent.purpose not in ("open", "close"):
+            return
+        before, most = parent.start_base, ZERO
+        for each in parent.slices:
+            most, before = max(most, abs(each.cumulative_base - before)), each.cumulative_base
+        rules = self._truth.instruments[intent.instrument]
+        allowed = _SLICES_AT_ONCE * most / (_ONE - rules.taker_fee) + pair.step_base + rules.lot_size
+        if rules.quantity(intent.quantity_lots) > allowed:
+            self._say("I15", intent, at_ns, f"takes {rules.quantity(intent.quantity_lots):f} at once, a slice of its "
+                                            f"parent is {most:f}")
+
     def _within_parent(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
         """I15: what the leg holds at worst stays within its parent's target, up to one step and the coin fee."""
         pair = engine.state.pairs.get(intent.owner)
         if pair is None or pair.parent is None:
             self._say("I15", intent, at_ns, "opens without a parent")
             return
+        self._paced(at_ns, intent, pair, pair.parent)
         rules = self._truth.instruments[intent.instrument]
         held = engine.ledger.quantity(intent.instrument, intent.owner)
         held += self._truth.unseen_base(self.sent, intent.owner, intent.instrument)

@@ -107,6 +107,10 @@ class SimWorld:
             trade_from_ns=Nanos(0) if resumed else Nanos(self.plan.start_ns),
         )
 
+    def rules(self, instrument: InstrumentId) -> Instrument | None:
+        """An instrument's rules now."""
+        return self._instruments.get(instrument)
+
     def order_left(self, at_ns: int) -> None:
         """One of the bot's orders is on its way: an operator may have waited for that."""
         while self._waiting and self._waiting[0].at_ns <= at_ns:

@@ -10,17 +10,20 @@ import pytest
 
 from bot.domain.events import AnyEvent, OperatorAction, OrderUnknown, SessionStarted
 from bot.domain.values import NS_PER_HOUR, NS_PER_S
-from bot.engine import account_desk, control_desk, orders_desk, pairs_desk
+from bot.engine import account_desk, control_desk, orders_desk, pairs_desk, rate_desk
 from bot.engine.step import Step
 from bot.engine.turn import Turn
-from bot.execution import order_states
+from bot.execution import order_states, pair_plan
 from bot.execution.order_states import Order, OrderState
+from bot.market.funding import FundingHistory
 from bot.portfolio.ledger import Ledger
+from bot.portfolio.pairs import PairState
 from bot.risk.modes import Mode, ModeState
 from bot.runtime.sim_plan import Death, OperatorOrder, SimPlan
 from bot.runtime.sim_storage import MemoryJournal
 from bot.runtime.simulate import SeedTask, plan_of, run_seed
 from bot.venues.simulated.fault_kinds import FaultKind
+from bot.venues.simulated.faults import Strike
 from tests.simulation.test_sim_seeds import task
 
 SEEDS = 6
@@ -134,6 +137,56 @@ def one_leg_is_fine(patch: Patch) -> None:
     patch.setattr(pairs_desk, "situation", situation)
 
 
+def slices_caught_up_at_once(patch: Patch) -> None:
+    def slice_index(slices: Any, next_slice: int, now_ns: int) -> int | None:
+        due = [place for place, each in enumerate(slices) if place >= next_slice and each.due_ns <= now_ns]
+        return due[-1] if due else None
+
+    patch.setattr(pair_plan, "slice_index", slice_index)
+    patch.setattr(pair_plan, "paced", lambda parent, goal, held: goal)
+
+
+def eight_hours_hard_coded(patch: Patch) -> None:
+    real = FundingHistory.observe
+    patch.setattr(FundingHistory, "observe", lambda self, rate, interval_h, settled_ns: real(self, rate, 8, settled_ns))
+    patch.setattr(FundingHistory, "next_interval_h", 8)
+
+
+def read_into_a_ban(patch: Patch) -> None:
+    patch.setattr(rate_desk, "reads_from_ns", lambda venue: 0)
+
+
+def reads_never_lag(patch: Patch) -> None:
+    patch.setattr(order_states, "provable_ns", lambda order, params: order.sent_ns + 5 * NS_PER_S)
+
+
+def unwinding_forgotten_at_restart(patch: Patch) -> None:
+    real = control_desk.on_session
+
+    def on_session(turn: Turn, event: SessionStarted) -> None:
+        real(turn, event)
+        for pair in turn.state.pairs.values():
+            pair.parent = None
+            pair.unhedged_since_ns = None
+            pair.state = PairState.HEDGED if pair.live else pair.state
+
+    patch.setattr(control_desk, "on_session", on_session)
+
+
+def stormy(work: SeedTask) -> SimPlan:
+    """Pauses, bans and lagging reads all day long, and few other windows."""
+    plan = plan_of(work)
+    venues = sorted({strike.venue for strike in plan.faults.strikes if strike.venue})
+    strikes: list[Strike] = []
+    times = range(plan.start_ns + NS_PER_HOUR // 4, plan.quiet_ns - NS_PER_HOUR, NS_PER_HOUR // 4)
+    for number, at_ns in enumerate(times):
+        venue = venues[number % len(venues)]
+        strikes.append(Strike(FaultKind.PAUSED, at_ns + 130 * NS_PER_S, at_ns + 330 * NS_PER_S))
+        strikes.append(Strike(FaultKind.READ_LAG, at_ns, at_ns + NS_PER_HOUR // 8, venue, 9.5))
+        strikes.append(Strike(FaultKind.BANNED, at_ns + 500 * NS_PER_S, at_ns + 800 * NS_PER_S, venue))
+    return msgspec.structs.replace(plan, faults=msgspec.structs.replace(plan.faults, strikes=tuple(strikes)))
+
+
 def many_deaths(work: SeedTask) -> SimPlan:
     """The process dies every ten minutes as its orders leave, and is back at once."""
     plan = plan_of(work)
@@ -156,6 +209,7 @@ def many_kills(work: SeedTask) -> SimPlan:
 
 SPECIAL: dict[Callable[[Patch], None], Callable[[SeedTask], SimPlan]] = {
     cancel_error_taken_as_cancelled: many_kills, opens_before_reconciliation: many_deaths,
+    slices_caught_up_at_once: stormy, read_into_a_ban: stormy, reads_never_lag: stormy,
 }
 
 
@@ -172,6 +226,11 @@ SPECIAL: dict[Callable[[Patch], None], Callable[[SeedTask], SimPlan]] = {
     (reducing_order_crosses_zero, {"I4"}),
     (sent_before_the_commit, {"I1"}),
     (one_leg_is_fine, {"I3", "I4", "I15", "RAISED"}),
+    (slices_caught_up_at_once, {"I15"}),
+    (eight_hours_hard_coded, {"F39"}),
+    (read_into_a_ban, {"F26"}),
+    (reads_never_lag, {"R3", "I2"}),
+    (unwinding_forgotten_at_restart, {"I3", "I20"}),
 ], ids=lambda value: getattr(value, "__name__", None))
 def test_planted_bug_is_found(plant: Callable[[Patch], None], finds: set[str], monkeypatch: Patch) -> None:
     """Within a few seeds one of the invariants that speak of it is broken."""

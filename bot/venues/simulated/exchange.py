@@ -16,7 +16,7 @@ from bot.domain.commands import (
     SubmitOrder,
 )
 from bot.domain.errors import ConfigRefused, Retryable
-from bot.domain.events import AccountEvent, CashMoved, MarketEvent, VenueConnection
+from bot.domain.events import AccountEvent, CashMoved, MarketEvent, Quote, VenueConnection
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
 from bot.domain.values import MONEY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Venue, Wallet, round_cash
@@ -250,6 +250,11 @@ class SimulatedExchange:
     def now_ns(self) -> Nanos:
         """The exchange's clock: the instant of the last thing that happened."""
         return self._now_ns
+
+    def quote(self, instrument: InstrumentId) -> Quote | None:
+        """The true touch of an instrument now."""
+        desk = next((desk for desk in self._desks.values() if instrument in desk.instruments), None)
+        return None if desk is None else desk.board.quotes.get(instrument)
 
     @property
     def cash_moving(self) -> bool:
