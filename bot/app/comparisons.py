@@ -96,6 +96,6 @@ def _daemon(settings: Settings, options: DiffOptions, folder: Path) -> RunTrace:
             Session(epoch=1, build=build_id(), config_hash=decision_hash(settings)),
             msgspec.structs.replace(settings.runtime, speed=math.inf), clock=clock, observer=trace,
         )
-        asyncio.run(daemon.run(signals=False))
+        asyncio.run(daemon.run())
     trace.ledger = engine.snapshot()
     return trace

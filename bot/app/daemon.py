@@ -31,6 +31,7 @@ from bot.runtime.housekeeping import Housekeeper
 from bot.runtime.kill_times import KillTimes, KillWatch
 from bot.runtime.live import Daemon, Helpers
 from bot.runtime.live_run import LiveRun, Session
+from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.recovery import Recovered, recover
 from bot.runtime.rehearsed import Rehearsal, Script
 from bot.settings import Settings
@@ -51,7 +52,8 @@ SHOW_EVERY_S = 0.5
 BOOKS_EVERY_S = 1.0
 
 
-def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | None = None) -> int:
+def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | None = None,
+               signals: ProcessSignals | None = None) -> int:
     """Run until stopped, until `--for` is over, or until the history ends; the exit code.
 
     Raises:
@@ -59,6 +61,10 @@ def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | N
         ConfigRefused: the configuration, the data or the folder cannot be used.
         Fatal: the record is damaged.
     """
+    if signals is None:
+        signals = ProcessSignals()
+        signals.catch()
+    signals.stop_wait_s = settings.runtime.stop_wait_s
     clock = SystemClock()
     kind = "replay" if options.feed == "replay" else settings.account.kind
     ends = options.for_ns is not None or options.feed == "replay"
@@ -69,7 +75,7 @@ def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | N
         sink = configure_logging(stream=None if live else sys.stderr, path=place.log)
         try:
             return _Run(settings, options, place, clock, ends=ends,
-                        rehearsal=rehearsal or Rehearsal(crash=_crash_points(kind))).go()
+                        rehearsal=rehearsal or Rehearsal(crash=_crash_points(kind)), signals=signals).go()
         finally:
             sink.close()
 
@@ -78,13 +84,14 @@ class _Run:
     """One call of `run`, from opening the account to its report."""
 
     def __init__(self, settings: Settings, options: RunOptions, place: AccountDir, clock: SystemClock, *,
-                 ends: bool, rehearsal: Rehearsal) -> None:
+                 ends: bool, rehearsal: Rehearsal, signals: ProcessSignals) -> None:
         self.settings = settings
         self.options = options
         self.place = place
         self.clock = clock
         self.ends = ends
         self.rehearsal = rehearsal
+        self.signals = signals
         self.watch = Stopwatch()
         self.engines = Engines(settings.engine)
         self.recorder = RunRecorder()
@@ -112,9 +119,10 @@ class _Run:
             daemon = self._daemon(engine, world, journal, recovered, kills)
             keeper = Housekeeper(self.place, self.settings.storage, daily=not self.ends)
             daemon.storage_view = partial(keeper.view, daemon.writer)
-            ended = asyncio.run(daemon.run(helpers=self._helpers(keeper, world)))
+            ended = asyncio.run(daemon.run(signals=self.signals, helpers=self._helpers(keeper, world)))
             kills.end()
         finally:
+            self.signals.done()
             journal.close()
         return self._finish(engine, world, ended)
 

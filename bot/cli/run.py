@@ -15,6 +15,7 @@ from bot.cli import arguments as args
 from bot.cli.output import emit, program, say
 from bot.cli.parse import duration_ns, speed_factor
 from bot.options import RescueOptions, RunOptions
+from bot.runtime.process_signals import ProcessSignals
 from bot.settings import Settings, load
 
 
@@ -49,6 +50,8 @@ def run(
     """Run the bot. Without options: the demo account on the embedded market; Ctrl-C stops it safely."""
     if rescue:
         return _rescue(load(config, os.environ), args.home(home), args.account(account), yes=yes, as_json=as_json)
+    signals = ProcessSignals()
+    signals.catch()
     scope = args.scope(data, venues, symbols, start, end)
     if feed is Feed.REPLAY and scope.data is None:
         raise typer.BadParameter("--feed replay needs --data DIR, a folder of Parquet history")
@@ -66,7 +69,7 @@ def run(
 
     screen = open_screen(as_json, live=True)
     try:
-        return app.run_daemon(settings, msgspec.structs.replace(options, screen=screen))
+        return app.run_daemon(settings, msgspec.structs.replace(options, screen=screen), signals=signals)
     finally:
         screen.close()
 

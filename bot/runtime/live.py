@@ -27,6 +27,7 @@ from bot.runtime.live_run import LiveRun, Session
 from bot.runtime.outbox import Outbox
 from bot.runtime.params import RuntimeParams
 from bot.runtime.ports import RunObserver, SteppingEngine
+from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.schedule import Schedule
 from bot.runtime.senders import ScheduleTransport, Senders
 from bot.runtime.step_log import log_step
@@ -142,7 +143,7 @@ class Daemon:
 
     # ------------------------------------------------------------------------------------------------- the run
 
-    async def run(self, *, signals: bool = True, helpers: Helpers = ()) -> LiveRun:
+    async def run(self, *, signals: ProcessSignals | None = None, helpers: Helpers = ()) -> LiveRun:
         """Run to the schedule's end or until stopped; `helpers` (the control server) live as long as the run.
 
         Raises:
@@ -152,7 +153,9 @@ class Daemon:
         self._log.info(LogEvent.RUN_STARTED, epoch=self.session.epoch, build=self.session.build,
                        config_hash=self.session.config_hash, speed=self.params.speed)
         try:
-            await self._run_tasks(signals=signals, helpers=helpers)
+            if signals is not None:
+                signals.forward_to(self, asyncio.get_running_loop())
+            await self._run_tasks(helpers)
         except BaseException:
             self.writer.abandon()
             raise
@@ -160,8 +163,8 @@ class Daemon:
         return LiveRun(events=self.events, commits=self.writer.commits, end_ns=self._schedule.now_ns,
                        ended=self._ended, trace_hash=self._trace.hexdigest(), snapshot_seq=self._snapshot_seq)
 
-    async def _run_tasks(self, *, signals: bool, helpers: Helpers) -> None:
-        watch = Watch(self, signals=signals)
+    async def _run_tasks(self, helpers: Helpers) -> None:
+        watch = Watch(self)
         async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as lanes:
             supervisor = Supervisor(tasks, self.clock, self.alert)
             self._senders.attach(lanes)

@@ -1,11 +1,9 @@
-"""Looks around while the engine works: signals, the KILL file, clocks, the event loop's lag, storage that failed."""
+"""Looks around while the engine works: the KILL file, clocks, the event loop's lag, storage that failed."""
 
 from __future__ import annotations
 
 import asyncio
 import resource
-import signal
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -44,9 +42,8 @@ class Watched(Protocol):
 class Watch:
     """A task beside the engine's; it only looks and orders, it changes nothing itself."""
 
-    def __init__(self, daemon: Watched, *, signals: bool) -> None:
+    def __init__(self, daemon: Watched) -> None:
         self._daemon = daemon
-        self._signals = signals
         self._log = structlog.get_logger()
         self._latched = daemon.latch.is_set
         """The latch as known to the engine: found at the start, or ordered since."""
@@ -55,8 +52,6 @@ class Watch:
     async def run(self) -> None:
         """Look every `watch_ms`, for as long as the daemon runs."""
         clock, period_s = self._daemon.clock, self._daemon.params.watch_ms / 1_000
-        if self._signals:
-            self._catch_signals()
         jumps = JumpWatch(clock.monotonic_ns(), clock.wall_ns())
         retry_ns = heartbeat_ns = clock.monotonic_ns()
         while True:
@@ -82,12 +77,6 @@ class Watch:
         if is_set and not self._latched and not self._daemon.latch.known:
             self._daemon.order(OperatorAction.KILL, actor="file", reason=self._daemon.latch.found())
         self._latched = is_set
-
-    def _catch_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, partial(self._daemon.request_stop, number.name, insist=True))
-        loop.add_signal_handler(signal.SIGUSR1, self._daemon.order, OperatorAction.KILL, "SIGUSR1", "signal")
 
     def _note_lag(self, lag_ns: int) -> None:
         self.lag_ns_max = max(self.lag_ns_max, lag_ns)

@@ -12,6 +12,7 @@ class LogEvent(StrEnum):
     RUN_ENDED = "run_ended"
     STOP_REQUESTED = "stop_requested"
     STOP_TIMED_OUT = "stop_timed_out"
+    STOP_FORCED = "stop_forced"
     HEARTBEAT = "heartbeat"
     ORDER_REFUSED = "order_refused"
     ORDER_HELD_BACK = "order_held_back"

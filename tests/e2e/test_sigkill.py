@@ -5,7 +5,10 @@ The storm of deaths is `rehearse` (test_rehearsal.py); here the process is the c
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,7 @@ import pytest
 from bot.app.rehearsal.audit import Account, check_killed, check_went_on
 from bot.app.rehearsal.stage import NAME, account_in
 from bot.settings import load
-from tests.daemon_process import BotProcess, bot, complaint, document, pair_states
+from tests.daemon_process import CHECKOUT, BotProcess, bot, complaint, document, environment, pair_states
 from tests.e2e.test_crash_audit import BUSY
 
 
@@ -46,6 +49,27 @@ def killed_account_goes_on(home: Path, scratch: Path) -> None:
 def test_a_killed_daemon_comes_back_whole(home: Path, tmp_path: Path, point: str) -> None:
     """Same state byte for byte, one create per order, no intent lost, pairs whole in time, and the venue's books."""
     assert run(home, "8m", point) == -signal.SIGKILL
+    killed_account_goes_on(home, tmp_path)
+
+
+CALLS = (*(("fdatasync", number) for number in (3, 9, 25, 50, 75, 100, 125, 150)),
+         *(("pwrite64", number) for number in (1, 40, 120, 250, 400, 550, 700, 850, 1_000)),
+         *(("rename", number) for number in (1, 2, 3)))
+
+
+@pytest.mark.storm
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.parametrize(("call", "number"), CALLS)
+def test_killed_in_the_system_call_itself(home: Path, tmp_path: Path, call: str, number: int) -> None:
+    """SIGKILL as the n-th write, sync or rename of a thread is made: no hook of ours is in the way."""
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", tmp_path / "trace", "-e", f"trace={call}", "-e",
+         f"inject={call}:signal=SIGKILL:when={number}", sys.executable, "-m", "bot", "run", "--home", home, "--config",
+         home.parent / "busy.toml", "--for", "8m", "--account", NAME, "--json"],
+        env=environment(), cwd=CHECKOUT, check=False, capture_output=True, text=True, timeout=240)
+    if "ptrace" in done.stderr:
+        pytest.skip("tracing is not permitted here")
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-2000:]
     killed_account_goes_on(home, tmp_path)
 
 

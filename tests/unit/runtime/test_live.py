@@ -29,6 +29,7 @@ from bot.runtime.crash_points import CrashPoints
 from bot.runtime.live import Daemon
 from bot.runtime.live_run import LiveRun, Session
 from bot.runtime.params import RuntimeParams
+from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.replay import replay_journal
 from bot.storage.journal import Journal
 from bot.storage.journal_rows import Batch, Identity, Row
@@ -60,7 +61,14 @@ class Stage:
 
     def run(self, script: Script | None = None, *, signals: bool = False) -> LiveRun:
         helpers = () if script is None else (("script", script),)
-        return asyncio.run(self.daemon.run(signals=signals, helpers=helpers))
+        caught = ProcessSignals() if signals else None
+        if caught is not None:
+            caught.catch()
+        try:
+            return asyncio.run(self.daemon.run(signals=caught, helpers=helpers))
+        finally:
+            if caught is not None:
+                caught.release()
 
     def commands(self) -> list[AnyCommand]:
         return [command for _, command in self.exchange.handled]

@@ -40,7 +40,7 @@ daemon = Daemon(FakeEngine(every=3), make_schedule(minute_marks(500)), Journal.c
     Identity(account="a", kind="demo", created_ns=START_NS)), SnapshotStore(folder / "snapshots"),
     KillLatch(folder / "KILL"), Session(epoch=1, build="b", config_hash="c"),
     RuntimeParams(speed=math.inf, snapshot_every_events=40), crash=CrashPoints(act))
-asyncio.run(daemon.run(signals=False))
+asyncio.run(daemon.run())
 """
 
 
