@@ -21,7 +21,6 @@ from bot.settings import load
 from bot.storage.account_dir import AccountDir
 from tests.daemon_process import CHECKOUT, PATIENCE_S, BotProcess, bot, environment
 from tests.e2e.test_daemon_controls import EAGER, holds_hedged_pairs
-from tests.tiny_disk import tiny_disk
 
 WALL_STEP = """
 #define _GNU_SOURCE
@@ -45,6 +44,44 @@ int clock_gettime(clockid_t id, struct timespec *out) {
 }
 """
 """A wall clock that a test may set; monotonic time is left alone."""
+BROKEN_DISK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int broken(void) {
+    const char *path = getenv("BROKEN_DISK_FILE");
+    return path && access(path, F_OK) == 0;
+}
+
+ssize_t pwrite64(int file, const void *data, size_t size, off64_t at) {
+    ssize_t (*real)(int, const void *, size_t, off64_t) = dlsym(RTLD_NEXT, "pwrite64");
+    if (broken()) { errno = EROFS; return -1; }
+    return real(file, data, size, at);
+}
+
+int fdatasync(int file) {
+    int (*real)(int) = dlsym(RTLD_NEXT, "fdatasync");
+    if (broken()) { errno = EIO; return -1; }
+    return real(file);
+}
+
+int open64(const char *path, int flags, ...) {
+    int (*real)(const char *, int, ...) = dlsym(RTLD_NEXT, "open64");
+    va_list rest;
+    va_start(rest, flags);
+    int mode = va_arg(rest, int);
+    va_end(rest);
+    if ((flags & O_CREAT) && !strstr(path, ".log") && broken()) { errno = EROFS; return -1; }
+    return real(path, flags, mode);
+}
+"""
+"""A disk that takes no write while a file exists."""
 
 
 @pytest.fixture
@@ -88,6 +125,14 @@ def ends_whole(daemon: BotProcess, config: Path, scratch: Path, number: signal.S
     check_went_on(account, scratch)
 
 
+def compiled(folder: Path, name: str, source: str) -> Path:
+    """A library to load before all others."""
+    (folder / f"{name}.c").write_text(source)
+    library = folder / f"{name}.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, folder / f"{name}.c", "-ldl"], check=True)
+    return library
+
+
 def pause(daemon: BotProcess, seconds: float) -> None:
     """SIGSTOP for so long."""
     daemon.process.send_signal(signal.SIGSTOP)
@@ -117,9 +162,7 @@ def test_F58_a_long_pause(daemon: BotProcess, config: Path, tmp_path: Path, seco
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler for a wall clock that can be set")
 def test_F75_a_wall_clock_set_by_an_hour_moves_no_stamp(config: Path, tmp_path: Path) -> None:
     """An hour forward, two back: said, no time goes back, no funding is paid twice, no day begins anew."""
-    (tmp_path / "wall.c").write_text(WALL_STEP)
-    library, step = tmp_path / "wall.so", tmp_path / "step"
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, tmp_path / "wall.c", "-ldl"], check=True)
+    library, step = compiled(tmp_path, "wall", WALL_STEP), tmp_path / "step"
     step.write_text("0")
     with BotProcess(tmp_path / "home", "--config", config, "--speed", "600",
                     env={"LD_PRELOAD": str(library), "WALL_STEP_FILE": str(step)}) as daemon:
@@ -212,22 +255,25 @@ def test_F56_sigterm_at_many_more_moments(config: Path, tmp_path: Path, moment_s
     stopped_at(moment_s, config, tmp_path)
 
 
-def test_F67_F79_a_disk_that_turns_read_only_halts_and_the_kill_switch_still_works(config: Path, tmp_path: Path
-                                                                                   ) -> None:
-    """Commits fail: HALTED(storage). A kill is obeyed without a place to write it, and all is said."""
-    with tiny_disk(tmp_path / "home", 2_048) as home, \
-            BotProcess(home, "--config", config, "--speed", "600") as daemon:
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler for a disk that can be broken")
+def test_F67_F79_a_disk_that_refuses_every_write_halts_and_the_kill_switch_still_works(config: Path, tmp_path: Path
+                                                                                       ) -> None:
+    """Commits fail: HALTED(storage). A kill is obeyed without a place to write it, all is said, and it heals."""
+    library, broken = compiled(tmp_path, "disk", BROKEN_DISK), tmp_path / "broken"
+    with BotProcess(tmp_path / "home", "--config", config, "--speed", "600",
+                    env={"LD_PRELOAD": str(library), "BROKEN_DISK_FILE": str(broken)}) as daemon:
         daemon.wait_until(holds_hedged_pairs, "hedged pairs")
-        if subprocess.run(["mount", "-o", "remount,ro", home], check=False, capture_output=True).returncode:
-            pytest.skip("this machine does not remount")
-        daemon.wait_until(lambda status: status["mode"] == "HALTED", "HALTED")
-        assert any("storage" in reason for reason in daemon.status()["mode_reasons"])
+        broken.touch()
+        halted = daemon.wait_until(lambda status: status["mode"] == "HALTED", "HALTED")
+        assert any("storage" in reason for reason in halted["mode_reasons"])
         daemon.verb("kill", "--reason", "disk")
         daemon.wait_until(lambda status: any("kill" in reason for reason in status["mode_reasons"]), "the kill")
         wait_for(lambda: events(daemon, "kill_latch_failed"), "that the latch could not be written")
-        subprocess.run(["mount", "-o", "remount,rw", home], check=True, capture_output=True)
-        daemon.wait_until(lambda status: not any("storage" in reason for reason in status["mode_reasons"]),
-                          "storage that works again")
-        assert daemon.status()["mode"] == "HALTED", "a kill is lifted by an operator alone"
+        broken.unlink()
+        healed = daemon.wait_until(lambda status: not any("storage" in reason for reason in status["mode_reasons"]),
+                                   "storage that works again")
+        assert healed["mode"] == "HALTED", "a kill is lifted by an operator alone"
         daemon.process.send_signal(signal.SIGTERM)
         assert daemon.ended(within_s=20) == 0
+    account = Account(AccountDir(daemon.home, "demo", "main"), load(config, {}))
+    check_killed(account, tmp_path)

@@ -19,6 +19,7 @@ from bot.__main__ import guarded, main
 from bot.domain.errors import BotError, Busy, ConfigRefused, DataRefused, Unavailable
 from bot.domain.values import NS_PER_DAY
 from bot.options import BacktestOptions, DiffOptions, RunOptions, SimOptions
+from bot.runtime.process_signals import ProcessSignals
 from bot.settings import Settings
 from bot.storage.account_dir import AccountDir
 from bot.storage.journal import Journal
@@ -81,7 +82,7 @@ def application(monkeypatch: pytest.MonkeyPatch, home: Path) -> types.SimpleName
     stand_in = types.ModuleType("bot.app")
     seen = types.SimpleNamespace(options=None, settings=None, answer={"differences": 0, "violations": 0})
 
-    def verb(settings: Settings, options: Any) -> Any:
+    def verb(settings: Settings, options: Any, **_signals: Any) -> Any:
         seen.settings, seen.options = settings, options
         return 0 if isinstance(options, RunOptions) else seen.answer
 
@@ -89,6 +90,7 @@ def application(monkeypatch: pytest.MonkeyPatch, home: Path) -> types.SimpleName
         setattr(stand_in, name, verb)
     monkeypatch.setitem(sys.modules, "bot.app", stand_in)
     monkeypatch.setattr(bot, "app", stand_in, raising=False)
+    monkeypatch.setattr(ProcessSignals, "catch", lambda _: None)  # they are the test runner's
     return seen
 
 
