@@ -27,6 +27,7 @@ from bot.cli.view_lines import (
     mode_line,
     pair_lines,
     sign_style,
+    storage_lines,
     unhedged_line,
     venue_trouble,
 )
@@ -68,6 +69,7 @@ class _Status:
         yield from (line(), *pair_lines(view, width, None))
         yield line((f"{counted(view.closed_pairs, 'pair')} closed so far, {counted(len(view.orders_open), 'order')} "
                     f"open, {view.orders_unknown} with unknown outcome", "dim"))
+        yield from storage_lines(view)
         if view.venues:
             yield from (line(), _venues(view))
         if view.limits:

@@ -106,6 +106,21 @@ def alert_lines(view: EngineView) -> list[Text]:
                  f" {clock(alert.at_ns)} ", (words(alert.name), "bold"), f": {alert.text}") for alert in ordered]
 
 
+def storage_lines(view: EngineView) -> list[Text]:
+    """How the records are kept, in one line; loud where they are not."""
+    kept = view.storage
+    if kept is None:
+        return []
+    free = "unknown" if kept.free_mib is None else f"{kept.free_mib:,.0f} MiB"
+    backup = f"backup {instant(kept.last_backup_ns)}" if kept.last_backup_ns is not None else "no backup yet"
+    journal = "journal unknown" if kept.journal_mib is None else f"journal {kept.journal_mib:,.1f} MiB"
+    trouble = [f"STORAGE FAILS: {kept.failure}"] if kept.failure else []
+    trouble += [f"JOURNAL DAMAGED: {kept.chain_findings} findings"] if kept.chain_findings else []
+    trouble += [f"disk {kept.disk}"] if kept.disk != "good" else []
+    return [line((f"records: {journal}, {backup}, {free} free on the disk", "dim"),
+                 (f"  {'; '.join(trouble)}" if trouble else "", "bold red"))]
+
+
 def idle_lines(view: EngineView) -> list[Text]:
     """Why nothing is held; a normal answer."""
     if view.mode != "RUN":

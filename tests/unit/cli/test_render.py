@@ -32,7 +32,7 @@ from bot.cli.view_lines import (
 from bot.domain.errors import Unavailable
 from bot.domain.values import Nanos
 from bot.engine.step import CandidateRecord, DecisionRecord
-from bot.engine.view import EngineView, LimitView
+from bot.engine.view import EngineView, LimitView, StorageView
 from tests.unit.cli.sample_view import NOW_NS, as_json, busy, crowded, fresh, halted, idle, leg
 
 TERMS = (("funding", 61.2), ("basis", -4.1), ("fees", -24.0), ("spread", -1.0), ("slippage", -0.7), ("borrow", 0.0),
@@ -53,6 +53,10 @@ PAYMENT: dict[str, Any] = {
     "seq": 1, "at_ns": NOW_NS, "settled_ns": NOW_NS, "venue": "bybit", "instrument": "bybit:BTC/USDT:USDT",
     "quantity_base": "-0.41", "price": "60726.4", "rate": "0.000125", "amount_usd": "3.112228"}
 VIEWS = {"busy": busy, "idle": idle, "halted": halted, "fresh": fresh, "crowded": crowded}
+
+
+KEPT = StorageView(disk="good", free_mib=78_288.2, ballast=True, failure="", journal_mib=4.3, last_backup="b.db",
+                   last_backup_ns=NOW_NS, chain_verified_ns=NOW_NS, chain_findings=0)
 
 
 def printed(renderable: RenderableType, width: int = 140) -> str:
@@ -328,3 +332,21 @@ def test_who_is_halted_is_not_told_about_costs() -> None:
     text = "\n".join(screen(view, 100, 30))
     assert "no pair held: HALTED, nothing is opened until evenkeel resume" in text
     assert "costs" not in text
+
+
+def test_status_says_how_the_records_are_kept() -> None:
+    """One quiet line; nothing where nothing is kept."""
+    text = printed(render_status(msgspec.structs.replace(busy(), storage=KEPT)))
+    assert "records: journal 4.3 MiB, backup 2024-03-01" in text
+    assert "78,288 MiB free on the disk" in text
+    assert "records:" not in printed(render_status(busy()))
+
+
+def test_trouble_with_the_records_is_loud() -> None:
+    """What failed is said; what is not known is not called zero."""
+    kept = msgspec.structs.replace(KEPT, disk="unknown", free_mib=None, failure="disk full", chain_findings=2,
+                                   last_backup_ns=None, journal_mib=None)
+    text = " ".join(printed(render_status(msgspec.structs.replace(busy(), storage=kept))).split())
+    for said in ("journal unknown", "no backup yet", "unknown free", "STORAGE FAILS: disk full", "2 findings",
+                 "disk unknown"):
+        assert said in text
