@@ -22,7 +22,7 @@ from bot.storage.snapshot import SnapshotStore
 from bot.venues.simulated.books_file import BooksFile
 from bot.venues.simulated.exchange import SimulatedExchange
 
-_IGNORED: Final = ("*.sock", "*-shm", "*.log", "A", "B")
+_IGNORED: Final = ("BALLAST", "*.sock", "*-shm", "*.log", "A", "B")
 
 
 class Account:

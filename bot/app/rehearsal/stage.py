@@ -96,7 +96,7 @@ class Stage:
 
     def copy(self, to: Path) -> Path:
         """The prepared account again, in a folder of its own."""
-        shutil.copytree(self.folder, to)
+        shutil.copytree(self.folder, to, ignore=shutil.ignore_patterns("BALLAST"))
         return to
 
 
