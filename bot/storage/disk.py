@@ -13,6 +13,7 @@ from bot.storage.durable_file import sync_folder
 from bot.storage.params import StorageParams
 
 MIB: Final = 1 << 20
+_MORE: Final = 1.1
 
 
 class DiskLevel(Enum):
@@ -48,6 +49,7 @@ class DiskGuard:
     def __init__(self, ballast: Path, params: StorageParams) -> None:
         self._ballast = ballast
         self._params = params
+        self._level = DiskLevel.GOOD
 
     def look(self, *, make: bool = True) -> DiskState:
         """Space as it is now; with `make` the ballast is taken up again once there is plenty."""
@@ -56,13 +58,19 @@ class DiskGuard:
         if make and free_bytes is not None and not whole and free_bytes > self._plenty_bytes():
             whole = self._make()
             free_bytes = self._free_bytes()
-        if free_bytes is None:
-            return DiskState(free_mib=None, level=DiskLevel.UNKNOWN, ballast=whole)
-        free_mib = free_bytes / MIB
-        level = DiskLevel.GOOD
-        if free_mib < self._params.disk_warn_mib:
-            level = DiskLevel.FULL if free_mib < self._params.disk_block_mib else DiskLevel.LOW
-        return DiskState(free_mib=round(free_mib, 1), level=level, ballast=whole)
+        free_mib = None if free_bytes is None else free_bytes / MIB
+        self._level = self._level_at(free_mib)
+        return DiskState(free_mib=None if free_mib is None else round(free_mib, 1), level=self._level, ballast=whole)
+
+    def _level_at(self, free_mib: float | None) -> DiskLevel:
+        """A level is left only with a tenth more than it asks for, so that nothing flaps at a watermark."""
+        if free_mib is None:
+            return DiskLevel.UNKNOWN
+        was_full = self._level in (DiskLevel.FULL, DiskLevel.UNKNOWN)
+        if free_mib < self._params.disk_block_mib * (_MORE if was_full else 1):
+            return DiskLevel.FULL
+        was_low = was_full or self._level is DiskLevel.LOW
+        return DiskLevel.LOW if free_mib < self._params.disk_warn_mib * (_MORE if was_low else 1) else DiskLevel.GOOD
 
     def give_way(self) -> bool:
         """A write has failed: free the ballast if there is hardly any space; whether that gave some."""

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from bot.domain.errors import BotError, Fatal, Retryable
+from bot.domain.errors import BotError, ConfigRefused, Fatal, Retryable
 from bot.domain.values import NS_PER_S
 from bot.storage.account_dir import AccountDir
 from bot.storage.backup import BOOKS, KILL, Backup, attachments, look_into, refuse_foreign
@@ -56,6 +56,9 @@ def restore(place: AccountDir, source: Path, now_ns: int) -> Restored:
     finish_restore(place)
     found, findings = look_into(source)
     refuse_foreign(found, place.account, place.kind)
+    if BOOKS not in found.attachments and place.venue.is_file():
+        raise ConfigRefused(f"{source}: a journal alone, without the exchange's books; give a backup made by "
+                            "`db backup` or by the daemon")
     if findings:
         raise Fatal(f"{source}: row {findings[0].row_number}: {findings[0].what} ({len(findings)} findings); choose "
                     "another backup")

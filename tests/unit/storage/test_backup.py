@@ -190,6 +190,14 @@ def test_F72_another_accounts_backup_is_refused(tmp_path: Path) -> None:
     assert state_of(place) == (9, 3, 1)
 
 
+def test_a_journal_alone_is_no_backup_of_a_simulated_account(tmp_path: Path) -> None:
+    """Its exchange would not know what it has traded."""
+    place, other = account(tmp_path / "a"), account(tmp_path / "b")
+    with pytest.raises(ConfigRefused, match="a journal alone"):
+        restore(place, other.journal, NOW_NS)
+    assert state_of(place) == (9, 3, 1)
+
+
 @pytest.mark.parametrize("table", ["batches", "attachments"])
 def test_a_damaged_backup_is_refused(tmp_path: Path, table: str) -> None:
     """Rows and attachments alike."""

@@ -31,6 +31,15 @@ def test_F66_the_watermarks_are_where_they_are_said_to_be(tmp_path: Path, monkey
     assert (state.free_mib, state.level, state.blocks) == (free_mib, level, blocks)
 
 
+def test_a_level_is_left_with_a_tenth_more_than_it_asks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Space that wavers about a watermark does not open and close the bot by the second."""
+    guard, seen = DiskGuard(tmp_path / "BALLAST", PARAMS), []
+    for free_mib in (200, 99, 105, 9, 10.5, 11.5, 9, 111, 101):
+        with_free(monkeypatch, free_mib)
+        seen.append(guard.look(make=False).level.value)
+    assert seen == ["good", "low", "low", "full", "full", "low", "full", "good", "good"]
+
+
 def test_a_disk_that_does_not_answer_blocks(tmp_path: Path) -> None:
     """Unknown space is no space."""
     state = DiskGuard(tmp_path / "gone" / "BALLAST", PARAMS).look()
