@@ -50,8 +50,6 @@ def run(
     """Run the bot. Without options: the demo account on the embedded market; Ctrl-C stops it safely."""
     if rescue:
         return _rescue(load(config, os.environ), args.home(home), args.account(account), yes=yes, as_json=as_json)
-    signals = ProcessSignals()
-    signals.catch()
     scope = args.scope(data, venues, symbols, start, end)
     if feed is Feed.REPLAY and scope.data is None:
         raise typer.BadParameter("--feed replay needs --data DIR, a folder of Parquet history")
@@ -63,6 +61,8 @@ def run(
         capital_usd=args.capital(capital), account=args.account(account), program=program(),
     )
     settings = load(config, os.environ)
+    signals = ProcessSignals()
+    signals.catch()
 
     from bot import app
     from bot.cli.screens import open_screen

@@ -16,6 +16,7 @@ from bot.domain.orders import OrderIntent
 from bot.domain.values import NS_PER_S, OrderId, Owner, Venue
 from bot.engine.engine import Engine
 from bot.engine.step import Step
+from bot.execution.order_states import OrderState
 from bot.portfolio.pairs import Pair, PairState
 from bot.settings import Settings
 from bot.storage.journal import Journal
@@ -24,7 +25,10 @@ from bot.storage.journal_codec import encode_step
 WHOLE_AFTER_S: Final = 60
 """So long after reconciliation every pair must rest."""
 TRIM_S: Final = 5
-"""What a trim that began at the end of R9's hedging time may take: the way there and back, and a second try."""
+"""What a trim that began at the end of R9's hedging time may take: the way there and back, and a second try.
+
+A leg whose own order is in doubt is not tried again before that order is proven dead (R2): then the proof counts.
+"""
 
 
 class PromiseBroken(BotError):
@@ -48,8 +52,10 @@ class Walk:
         self.sessions = self.opened_in_session = 0
         """How many sessions there were, and how many opening orders the newest has sent."""
         self._hash = b""
-        self._unwind_after_s = settings.engine.execution.unwind_after_s
+        self._execution = settings.engine.execution
         self._since: dict[Owner, int] = {}
+        self._doubted: set[Owner] = set()
+        """Pairs that are off their bound and had an order in doubt meanwhile."""
         self._waiting: set[Venue] = set()
         self._reconciled_ns = 0
         self._rest_ns = 0
@@ -110,13 +116,18 @@ class Walk:
 
     def _time_imbalances(self, now_ns: int) -> None:
         """R9: off its bound for at most the hedging time and one trim; what went by while nobody ran counts."""
-        most_s = self._unwind_after_s + TRIM_S
-        for name, pair in self.engine.state.pairs.items():
+        state, execution = self.engine.state, self._execution
+        self._doubted |= {state.orders[order_id].intent.owner for order_id in state.live_orders
+                          if state.orders[order_id].state is OrderState.UNKNOWN}
+        for name, pair in state.pairs.items():
             if abs(self._gap(pair)) <= self._bound(pair):
                 self._since.pop(name, None)
+                self._doubted.discard(name)
                 continue
             seconds = (now_ns - self._since.setdefault(name, now_ns)) / NS_PER_S
-            require(seconds <= most_s, f"{name} is off by {self._gap(pair)} since {seconds} s")
+            proof_s = execution.absence_after_s if name in self._doubted else 0.0
+            require(seconds <= max(execution.unwind_after_s, proof_s) + TRIM_S,
+                    f"{name} is off by {self._gap(pair)} since {seconds} s")
 
     def _gap(self, pair: Pair) -> Decimal:
         ledger = self.engine.ledger
