@@ -255,9 +255,7 @@ def run_reads(turn: Turn) -> None:
             venue.read_id = ""
             venue.next_read_ns = turn.now_ns
         if not venue.read_id and venue.next_read_ns is not None and venue.next_read_ns <= turn.now_ns:
-            venue.next_read_ns = Nanos(max(venue.next_read_ns, rate_desk.reads_from_ns(venue)))
-            if venue.next_read_ns <= turn.now_ns:
-                turn.read_account(venue)
+            turn.read_account(venue)
 
 
 def next_read_ns(turn: Turn) -> Nanos | None:

@@ -244,7 +244,7 @@ def resolve_doubts(turn: Turn) -> None:
 def _ask(turn: Turn, order: Order) -> None:
     """Query an order in doubt; where the venue has no validity window it may still come, so it is cancelled too."""
     intent, params = order.intent, turn.params.execution
-    calm_ns = rate_desk.reads_from_ns(turn.state.venues[intent.venue])
+    calm_ns = turn.state.venues[intent.venue].reads_from_ns
     if calm_ns > turn.now_ns:
         order.next_query_ns = Nanos(calm_ns)
         return

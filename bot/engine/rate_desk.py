@@ -10,7 +10,6 @@ from typing import Final
 
 from bot.domain.events import ErrorClass, RejectReason
 from bot.domain.values import NS_PER_S, Nanos, Venue
-from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 
 REASONS: Final = ("rate_limited", "banned", "maintenance")
@@ -49,11 +48,6 @@ def _wait_s(turn: Turn, error: ErrorClass, retry_after_s: float | None) -> float
     if retry_after_s is not None and 0 <= retry_after_s < float("inf"):
         return min(max(retry_after_s, 1.0), risk.venue_wait_s_max)
     return risk.maintenance_wait_s if error is ErrorClass.MAINTENANCE else risk.rate_limit_wait_s
-
-
-def reads_from_ns(venue: VenueState) -> int:
-    """When this venue may be read again; 0: at once. Maintenance does not stop reads."""
-    return max((until for name, until in venue.waits.items() if name != "maintenance"), default=0)
 
 
 def lift(turn: Turn) -> None:

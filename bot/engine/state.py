@@ -75,6 +75,11 @@ class VenueState(msgspec.Struct):
     flat_proven_ns: Nanos | None = None
     """When the venue itself last showed no position and no open order."""
 
+    @property
+    def reads_from_ns(self) -> int:
+        """When this venue may be read again; 0: at once. Maintenance does not stop reads."""
+        return max((until for name, until in self.waits.items() if name != "maintenance"), default=0)
+
 
 class EngineState(msgspec.Struct):
     """Everything. Two replays of one journal give the same bytes."""

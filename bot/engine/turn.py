@@ -61,7 +61,10 @@ class Turn:
             self.looks[owner] = None
 
     def read_account(self, venue: VenueState) -> None:
-        """Ask a venue for its whole truth about us."""
+        """Ask a venue for its whole truth about us, once it wants to be asked: an answer to an older read is none."""
+        if venue.reads_from_ns > self.now_ns:
+            venue.read_id, venue.next_read_ns = "", Nanos(venue.reads_from_ns)
+            return
         venue.reads += 1
         venue.read_id = f"r{self.state.session.epoch}-{venue.reads}"
         venue.read_ns = self.now_ns

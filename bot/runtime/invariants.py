@@ -32,6 +32,7 @@ from bot.portfolio.pairs import PairState
 from bot.risk.modes import Mode
 from bot.runtime.breaches import Breaches
 from bot.runtime.invariants_books import BookInvariants
+from bot.runtime.invariants_engine import EngineInvariants
 from bot.runtime.invariants_orders import OrderInvariants
 from bot.runtime.invariants_pairs import PairInvariants
 from bot.runtime.rare_states import RareStates
@@ -60,6 +61,7 @@ class Invariants:
         self._truth = Truth(world.exchange)
         self.rare = RareStates()
         self.orders = OrderInvariants(self._truth, breaches)
+        self._own = EngineInvariants(breaches)
         self._pairs = PairInvariants(self._truth, breaches)
         self._books = BookInvariants(self._truth, engines, breaches)
         self._engine: Engine = engines.create()
@@ -88,6 +90,7 @@ class Invariants:
         """Another engine is at work."""
         self._engine, self._started_ns = engine, at_ns
         self._banned_until_ns.clear()
+        self._own.process_started()
         self.orders.process_started(intents, epoch)
         if epoch > 1:
             self._truth.read_anew(engine.ledger)
@@ -154,6 +157,8 @@ class Invariants:
                 return
         else:
             self.rare.after(event, step, engine)
+        if not dying:
+            self._own.seen(event, step, engine)
         self._own_rules(event)
         if trades or isinstance(event, _TELL_TRADES):
             self._books.traded(at_ns, (*trades, *_trades_in(event)), engine)

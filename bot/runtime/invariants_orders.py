@@ -20,6 +20,8 @@ _DATA_AGE_NS_MAX: Final = 120 * NS_PER_S
 """Twice the embedded market's cadence."""
 _STOPS: Final = (OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL, OperatorAction.KILL_HOLD)
 _ONE: Final = Decimal(1)
+_CLOCK_NS: Final = NS_PER_S
+"""So far a venue's clock may be off ours."""
 _COLLAR_MAX: Final = 0.15
 """The collar of odd prices, and of the order on top of it."""
 _SLICES_AT_ONCE: Final = Decimal("1.5")
@@ -63,7 +65,7 @@ class OrderInvariants:
             case VenueConnection(up=True):
                 self._unreconciled[event.venue] = event.at_ns
             case AccountReport():
-                if event.taken_ns >= self._unreconciled.get(event.venue, 0):
+                if event.taken_ns + _CLOCK_NS >= self._unreconciled.get(event.venue, 0):
                     self._unreconciled.pop(event.venue, None)
             case Control():
                 self._stopped_before = self._stopped

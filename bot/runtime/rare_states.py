@@ -19,8 +19,8 @@ NAMES: Final = (
     "died_with_order_sent", "one_legged_with_venue_down", "unknown_with_venue_down", "duplicate_fill_seen",
     "fill_after_terminal", "foreign_fill", "not_placed_proven", "order_settling", "order_rejected", "partial_fill",
     "cancel_failed", "cancel_sent", "unwinding_reached", "operator_paged_one_legged", "unknown_for_30_s",
-    "books_differ", "forced_fill", "margin_top_up", "rate_limited", "banned", "maintenance",
-    "late_fill_reopened_pair", "kill_verified_flat",
+    "books_differ", "forced_fill", "forced_fill_while_unwinding", "margin_top_up", "rate_limited", "banned",
+    "maintenance", "late_fill_reopened_pair", "kill_verified_flat",
 )
 """Every rare state that is counted, reached or not."""
 _OF_NOTE: Final = {
@@ -80,6 +80,8 @@ class RareStates:
                 self.note("cancel_failed")
             case ForcedFill():
                 self.note("forced_fill")
+                if any(pair.state is PairState.UNWINDING for pair in engine.state.pairs.values()):
+                    self.note("forced_fill_while_unwinding")
             case Fill():
                 self._fill(event, engine)
             case Control():

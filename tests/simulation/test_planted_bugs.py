@@ -10,7 +10,8 @@ import pytest
 
 from bot.domain.events import AnyEvent, OperatorAction, OrderUnknown, SessionStarted
 from bot.domain.values import NS_PER_HOUR, NS_PER_S
-from bot.engine import account_desk, control_desk, orders_desk, pairs_desk, rate_desk
+from bot.engine import account_desk, control_desk, orders_desk, pairs_desk
+from bot.engine.state import VenueState
 from bot.engine.step import Step
 from bot.engine.turn import Turn
 from bot.execution import order_states, pair_plan
@@ -153,7 +154,7 @@ def eight_hours_hard_coded(patch: Patch) -> None:
 
 
 def read_into_a_ban(patch: Patch) -> None:
-    patch.setattr(rate_desk, "reads_from_ns", lambda venue: 0)
+    patch.setattr(VenueState, "reads_from_ns", 0)
 
 
 def reads_never_lag(patch: Patch) -> None:

@@ -1,0 +1,94 @@
+"""The invariants that need no venue: silent on a good day, and each of them can be broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from bot.domain.commands import SubmitOrder
+from bot.domain.events import DeadlineReached, OrderUnknown
+from bot.domain.values import NS_PER_S, Nanos
+from bot.engine.step import Step
+from bot.portfolio.pairs import PairState
+from bot.runtime.breaches import Breaches
+from bot.runtime.invariants_engine import EngineInvariants
+from tests.unit.engine.driving import ALPHA, Drive
+
+
+def sending() -> tuple[Drive, SubmitOrder]:
+    """A drive that has just sent its first opening order."""
+    drive = Drive().run(until=lambda step: any(isinstance(c, SubmitOrder) for c in step.commands))
+    return drive, drive.orders[0]
+
+
+def told(drive: Drive, step: Step, at_ns: int) -> set[str]:
+    breaches = Breaches(1)
+    EngineInvariants(breaches).seen(DeadlineReached(Nanos(at_ns)), step, drive.engine)
+    return {breach.invariant for breach in breaches.kept}
+
+
+def test_a_day_without_faults_breaks_none() -> None:
+    """Orders were sent, and every step was looked at."""
+    drive, breaches = Drive(), Breaches(1)
+    own = EngineInvariants(breaches)
+
+    def look(step: Step) -> bool:
+        own.seen(drive.events[-1], step, drive.engine)
+        return "pair_opened" in [note.name for note in step.notes]
+
+    drive.run(until=look)
+    assert len(drive.orders) > 2
+    assert breaches.kept == []
+
+
+@pytest.mark.parametrize(("change", "invariant"), [
+    ({"fence": 9}, "I12"), ({"quantity_lots": 0}, "I11"), ({"limit_price_ticks": 0}, "I11"),
+    ({"data_age_ns": 3_600 * NS_PER_S}, "I9"), ({"data_age_ns": -1}, "I9"), ({"quantity_lots": 10**9}, "I10"),
+    ({"reduces_owner": True}, "I4"), ({"owner": "pair-nobody"}, "I15"),
+])
+def test_an_order_that_must_not_be_is_told(change: dict[str, Any], invariant: str) -> None:
+    """One thing wrong with an otherwise good order."""
+    drive, command = sending()
+    intent = {name: value for name, value in change.items() if name != "fence"}
+    order = msgspec.structs.replace(command.order, intent=msgspec.structs.replace(command.order.intent, **intent),
+                                    fence=change.get("fence", command.order.fence))
+    assert told(drive, Step(commands=(SubmitOrder(order),)), drive.now) == {invariant}
+
+
+@pytest.mark.parametrize(("spoil", "invariant"), [
+    (lambda state: setattr(next(iter(state.pairs.values())), "parent", None), "I15"),
+    (lambda state: state.modes.venues.setdefault(ALPHA, {}).update(not_reconciled=None), "I13"),
+    (lambda state: state.modes.reduce_only.update(operator=None), "I4"),
+])
+def test_an_opening_order_against_the_state_is_told(spoil: Callable[[Any], Any], invariant: str) -> None:
+    """The state forbids what the order does."""
+    drive, command = sending()
+    spoil(drive.engine.state)
+    assert told(drive, Step(commands=(command,)), drive.now) == {invariant}
+
+
+def test_a_fill_that_falls_is_told() -> None:
+    """I8: what was booked once stays booked."""
+    drive, command = sending()
+    breaches = Breaches(1)
+    own = EngineInvariants(breaches)
+    order = drive.engine.state.orders[command.order.intent.order_id]
+    for lots in (5, 3):
+        order.filled_lots = lots
+        own.seen(OrderUnknown(drive.now, ALPHA, command.order.intent.order_id, "x"), Step(), drive.engine)
+    assert [breach.invariant for breach in breaches.kept] == ["I8"]
+
+
+@pytest.mark.parametrize(("state", "seconds", "found"), [
+    (PairState.OPENING, 9, set()), (PairState.OPENING, 11, {"I3"}), (PairState.UNWINDING, 60, set()),
+    (PairState.UNWINDING, 66, {"I3"}),
+])
+def test_one_leg_alone_has_its_bounds(state: PairState, seconds: int, found: set[str]) -> None:
+    """I3: ten seconds to the start of unwinding, a minute (and five seconds for the alert) to a page."""
+    drive, _ = sending()
+    pair = drive.pair
+    pair.state, pair.unhedged_since_ns, pair.paged_ns = state, drive.now, None
+    assert told(drive, Step(), drive.now + seconds * NS_PER_S) == found
