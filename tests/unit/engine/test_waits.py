@@ -7,6 +7,7 @@ import pytest
 
 from bot.domain.commands import CancelOrder, QueryOrder, ReadAccount, SubmitOrder
 from bot.domain.events import (
+    AnyEvent,
     ClockJumped,
     Control,
     ErrorClass,
@@ -65,10 +66,11 @@ def test_F26_a_ban_is_paged_and_no_read_is_sent_into_it(alone: Alone) -> None:
 def test_F26_whatever_asks_for_a_read_waits_for_the_end_of_a_ban(event: str, alone: Alone) -> None:
     """A reconnect, a jump of the clock, an operator: the venue is distrusted at once and read when it answers again."""
     failed(alone, ErrorClass.BANNED, 120.0)
-    step = alone.take({
+    asks: dict[str, AnyEvent] = {
         "reconnect": VenueConnection(alone.after(1), ALPHA, True), "clock": ClockJumped(alone.after(1), 30.0),
         "resume": Control(alone.after(1), OperatorAction.RESUME, "tester"),
-    }[event])
+    }
+    step = alone.take(asks[event])
     assert not any(isinstance(command, ReadAccount) for command in step.commands)
     assert "not_reconciled" in alone.engine.state.modes.venue_reasons(ALPHA)
     assert next_read_s(alone) == pytest.approx(119.0, abs=0.01)
