@@ -224,7 +224,9 @@ class RescueEngine:
             may = min(held, self.state.ours.get(f"{desk.venue} {coin}", ZERO))
             if held > may:
                 desk.left.append(f"{held - may} {coin} that no snapshot calls ours")
-            if instrument is not None and may > ZERO:
+            if may > ZERO and instrument is None:
+                desk.left.append(f"{may} {coin}, which is not traded there")
+            elif instrument is not None and may > ZERO:
                 acted |= self._reduce(desk, instrument, may)
         return acted
 

@@ -288,7 +288,9 @@ def _decoded(numbered: tuple[int, bytes, bytes]) -> tuple[int, AnyEvent, Step]:
 
 
 def _row(values: tuple[Any, ...]) -> Row:
-    return Row(**dict(zip(Row.__struct_fields__, values, strict=True)))
+    number, first, last, at_ns, fence, kinds, previous, hashed, blob, market_hash, market = values
+    return Row(row_number=number, first_seq=first, last_seq=last, at_ns=at_ns, fence=fence, kinds=kinds,
+               previous_hash=previous, hash=hashed, blob=blob, market_hash=market_hash, market=market)
 
 
 def _close(db: sqlite3.Connection | None) -> None:

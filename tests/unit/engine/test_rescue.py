@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from bot.domain.commands import CancelOrder, ReadAccount, SubmitOrder
@@ -11,6 +12,7 @@ from bot.domain.events import (
     AccountReport,
     AnyEvent,
     Fill,
+    InstrumentsChanged,
     OrderClosed,
     OrderStatus,
     PositionRow,
@@ -210,3 +212,53 @@ def test_a_position_without_rules_is_named(quantity: str) -> None:
     world.answer()
     assert world.engine.finished
     assert "no rules are known" in world.engine.state.desks[VENUE].left[0]
+
+
+def test_trades_that_only_a_report_tells_count_too() -> None:
+    """The stream was silent: what was sold is read back; trades of others and of perpetuals take nothing away."""
+    world = Venues(ours="0.3")
+    world.coins = ((BTC, Decimal("0.7")),)
+    world.answer()
+    (first,) = world.orders
+    sold = Fill(at_ns=Nanos(world.now), venue=VENUE, instrument=SPOT, trade_id="t1", price_ticks=1, fee=Decimal(0),
+                order_id=first.order.intent.order_id, side=Side.SELL, quantity_lots=100, fee_in_base=False, maker=False)
+    others = msgspec.structs.replace(sold, trade_id="t2", order_id=FOREIGN)
+    perp = msgspec.structs.replace(sold, trade_id="t3", instrument=PERP)
+    unknown = msgspec.structs.replace(sold, trade_id="t4", instrument=InstrumentId("alpha:X/Y"))
+    world.next_read()
+    world.now += NS_PER_S
+    world.hand(AccountReport(
+        at_ns=Nanos(world.now), venue=VENUE, request_id=world.reads[-1].request_id, taken_ns=Nanos(world.now),
+        spot_usd=Decimal(0), futures_usd=Decimal(0), coins=(), positions=(), open_orders=(),
+        fills=(sold, others, perp, unknown), funding=(), cash=(), transfers_ended=(), cursor=9))
+    assert world.engine.state.ours == {"alpha BTC": Decimal("0.2")}
+    assert world.engine.state.desks[VENUE].cursor == 9
+
+
+def test_answers_to_questions_that_were_not_asked_change_nothing() -> None:
+    """An old report, or one of a venue we do not know; new rules of an instrument are taken over."""
+    world = Venues()
+    world.positions = [PositionRow(PERP, Decimal(1), Decimal(50_000))]
+    for venue, request_id in ((VENUE, "old"), (Venue("omega"), "x")):
+        world.hand(AccountReport(
+            at_ns=Nanos(world.now), venue=venue, request_id=request_id, taken_ns=Nanos(world.now), spot_usd=Decimal(0),
+            futures_usd=Decimal(0), coins=(), positions=(), open_orders=(), fills=(), funding=(), cash=(),
+            transfers_ended=(), cursor=1))
+    world.hand(ReadFailed(at_ns=Nanos(world.now), venue=Venue("omega"), request_id="x", why="down"))
+    assert not world.engine.finished
+    coarser = msgspec.structs.replace(instrument(PERP, Kind.PERP), lot_size=Decimal("0.1"))
+    world.hand(InstrumentsChanged(at_ns=Nanos(world.now), venue=VENUE, instruments=(coarser,)))
+    world.answer()
+    assert world.orders[-1].order.intent.quantity_lots == 10
+    assert [order.order_id for order in world.engine.view().orders_open] == [world.orders[-1].order.intent.order_id]
+
+
+def test_coins_without_a_market_and_closed_positions_are_passed_over() -> None:
+    """A position of zero is none; a coin that cannot be sold here stays."""
+    world = Venues(ours="0.3")
+    world.engine.state.ours["alpha DOGE"] = Decimal(5)
+    world.positions, world.coins = [PositionRow(PERP, Decimal(0), Decimal(0))], ((Coin("DOGE"), Decimal(5)),)
+    world.answer()
+    assert (world.orders, world.engine.finished) == ([], True)
+    assert world.engine.state.desks[VENUE].left == ["5 DOGE, which is not traded there"]
+    assert msgspec.msgpack.decode(world.engine.snapshot())["epoch"] == 3
