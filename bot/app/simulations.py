@@ -72,7 +72,7 @@ def shrink_sim(settings: Settings, options: SimOptions) -> SimPlan | None:
 
     def fails(smaller: SimPlan) -> bool:
         return any(found.invariant == breach.invariant
-                   for found in run_seed(task, plan=smaller, until=breach.invariant).failing)
+                   for found in run_seed(task, plan=smaller, until=(breach.invariant,)).failing)
 
     shrinker = Shrinker(plan, list(first.hits), fails, lambda text: _say(options.screen, text))
     found = shrinker.shrink()

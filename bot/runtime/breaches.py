@@ -26,8 +26,8 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
 class Breaches:
     """Collects the breaches of one seed."""
 
-    def __init__(self, seed: int, until: str = "") -> None:
-        """`until`: one breach of this invariant is all that is looked for."""
+    def __init__(self, seed: int, until: tuple[str, ...] = ()) -> None:
+        """`until`: one breach of any of these is all that is looked for."""
         self._seed = seed
         self._until = until
         self._told: dict[tuple[str, str], None] = {}
@@ -42,7 +42,7 @@ class Breaches:
     def hopeless(self) -> bool:
         """So much is broken that going on would tell nothing new."""
         return len(self._told) >= KEPT_MAX or (
-            bool(self._until) and any(breach.invariant == self._until for breach in self.kept))
+            bool(self._until) and any(breach.invariant in self._until for breach in self.kept))
 
     def add(self, invariant: str, subject: str, at_ns: int, text: str) -> None:
         """An invariant is broken; the same one about the same subject counts once."""

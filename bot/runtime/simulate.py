@@ -126,7 +126,7 @@ def plan_of(task: SeedTask) -> SimPlan:
 
 def run_seed(
     task: SeedTask, engines: EngineMaker | None = None, plan: SimPlan | None = None, *, tracer: Tracer | None = None,
-    until: str = "",
+    until: tuple[str, ...] = (),
 ) -> SeedReport:
     """One seed from beginning to end, by its own plan or another.
 
@@ -135,7 +135,7 @@ def run_seed(
         engines: makes the engines; tests plant bugs through it.
         plan: instead of the seed's own.
         tracer: told of every event and step.
-        until: stop at the first breach of this invariant.
+        until: stop at the first breach of any of these invariants.
     """
     watch = Stopwatch()
     plan = plan or plan_of(task)

@@ -23,11 +23,11 @@ def test_a_failing_seed_shrinks_to_ten_faults_at_most(monkeypatch: pytest.Monkey
     """A lost answer taken as a reject: the one lost answer is left, and its plan fails again from a file."""
     timeout_taken_as_reject(monkeypatch)
     work = task(1, days=0.25, profile="hostile")
-    first = run_seed(work, until="R3")
+    first = run_seed(work, until=("R3",))
     assert "R3" in {breach.invariant for breach in first.failing}
 
     def fails(plan: SimPlan) -> bool:
-        return any(breach.invariant == "R3" for breach in run_seed(work, plan=plan, until="R3").failing)
+        return any(breach.invariant == "R3" for breach in run_seed(work, plan=plan, until=("R3",)).failing)
 
     shrinker = Shrinker(first.plan, list(first.hits), fails, lambda text: None)
     plan = shrinker.shrink()
