@@ -58,6 +58,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """End by itself after so much simulated time; such a run begins a fresh account unless one is named."""
     capital_usd: str | None = None
     account: str | None = None
+    after_crashes: bool = False
+    """Start although the last starts crashed; nothing opens until an operator resumes."""
     as_json: bool = False
     program: str = "evenkeel"
     """How the program was called, for lines that say what to type next."""

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
+from typing import Final
 
 import msgspec
 import structlog
 
 from bot.app.books_age import books_doubt
+from bot.app.crash_budget import CrashBudget
 from bot.app.engines import Engines, build_id, decision_hash, session_started
 from bot.app.outcomes import report_of
 from bot.app.resumption import resumed_schedule
@@ -31,6 +33,7 @@ from bot.runtime.housekeeping import Housekeeper
 from bot.runtime.kill_times import KillTimes, KillWatch
 from bot.runtime.live import Daemon, Helpers
 from bot.runtime.live_run import LiveRun, Session
+from bot.runtime.monitors import Monitors
 from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.recovery import Recovered, recover
 from bot.runtime.rehearsed import Rehearsal, Script
@@ -43,11 +46,13 @@ from bot.storage.kill_record import record_kill
 from bot.storage.lease import EpochWitness
 from bot.storage.restore import finish_restore
 from bot.storage.snapshot import SnapshotStore
+from bot.storage.start_record import StartRecord
 from bot.telemetry.alerts import AlertRunner
 from bot.telemetry.log import configure_logging
 from bot.telemetry.names import LogEvent
 from bot.venues.simulated.books_file import BooksFile
 
+_CRASH_AT: Final = "EVENKEEL_CRASH_AT"
 SHOW_EVERY_S = 0.5
 BOOKS_EVERY_S = 1.0
 
@@ -74,8 +79,21 @@ def run_daemon(settings: Settings, options: RunOptions, rehearsal: Rehearsal | N
         live = options.screen is not None and sys.stdout.isatty() and not options.as_json
         sink = configure_logging(stream=None if live else sys.stderr, path=place.log)
         try:
-            return _Run(settings, options, place, clock, ends=ends,
-                        rehearsal=rehearsal or Rehearsal(crash=_crash_points(kind)), signals=signals).go()
+            crash = _crash_points(kind)
+            run = _Run(settings, options, place, clock, ends=ends, rehearsal=rehearsal or Rehearsal(crash=crash),
+                       signals=signals)
+            if rehearsal is not None or _CRASH_AT in os.environ:
+                return run.go()  # a death that was asked for is no crash
+            budget = CrashBudget(StartRecord(place.starts), settings.runtime, clock,
+                                 AlertRunner(settings.account.alert_command))
+            run.crash_loop = budget.begin(after_crashes=options.after_crashes)
+            try:
+                code = run.go()
+            except ConfigRefused:
+                budget.end()  # refused in order
+                raise
+            budget.end()
+            return code
         finally:
             sink.close()
 
@@ -92,6 +110,8 @@ class _Run:
         self.ends = ends
         self.rehearsal = rehearsal
         self.signals = signals
+        self.crash_loop = ""
+        """Why nothing may open: the starts before this one crashed."""
         self.watch = Stopwatch()
         self.engines = Engines(settings.engine)
         self.recorder = RunRecorder()
@@ -164,7 +184,7 @@ class _Run:
         schedule.inject(session_started(
             settings, world, at_ns=schedule.now_ns, epoch=recovered.epoch, account=place.account, kind=place.kind,
             resumed=recovered.resumed, latch=latch.found(),
-            doubts=doubts,
+            doubts=doubts, crash_loop=self.crash_loop,
         ))
         for answer in answers:
             schedule.inject(answer)
@@ -180,6 +200,7 @@ class _Run:
             alerts=AlertRunner(settings.account.alert_command), observer=script, crash=self.rehearsal.crash,
             paced_from_ns=max(world.start_ns, schedule.now_ns),  # an account that goes on waits for nothing behind it
         )
+        script.watch(Monitors(engine, daemon.broken))
         return daemon
 
     def _record_kill(self, times: KillTimes) -> None:
@@ -255,7 +276,7 @@ def _crash_points(kind: str) -> CrashPoints:
     Raises:
         ConfigRefused: asked for in a kind of run that nobody rehearses with.
     """
-    text = os.environ.get("EVENKEEL_CRASH_AT", "")
+    text = os.environ.get(_CRASH_AT, "")
     if text and kind not in ("demo", "replay"):
         raise ConfigRefused(f"EVENKEEL_CRASH_AT={text}: not in a {kind} account; unset it")
     return crash_points_from(text)

@@ -42,11 +42,12 @@ def decision_hash(settings: Settings) -> str:
 
 def session_started(
     settings: Settings, world: World, *, at_ns: int, epoch: int, account: str, kind: str, resumed: bool = False,
-    latch: str = "", doubts: tuple[str, ...] = (),
+    latch: str = "", doubts: tuple[str, ...] = (), crash_loop: str = "",
 ) -> SessionStarted:
     """The event with which every run begins."""
     return SessionStarted(
         at_ns=Nanos(at_ns), epoch=epoch, build=build_id(), config_hash=decision_hash(settings), account=account,
         kind=kind, instruments=world.instruments, latch=latch, resumed=resumed, cadence_s=world.cadence_s,
         trade_from_ns=Nanos(0) if resumed and at_ns >= world.start_ns else world.start_ns, doubts=doubts,
+        crash_loop=crash_loop,
     )

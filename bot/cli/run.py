@@ -44,6 +44,9 @@ def run(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (with --rescue).")] = False,
     account: args.Account = None,
+    after_crashes: Annotated[
+        bool, typer.Option("--after-crashes", help="Start although the last starts crashed; opens nothing at first.")
+    ] = False,
     home: args.Home = None,
     as_json: args.Json = False,
 ) -> int:
@@ -59,6 +62,7 @@ def run(
         home=args.home(home), feed=feed.value, scope=scope, as_json=as_json,
         speed=args.parsed("--speed", speed_factor, speed), for_ns=args.parsed("--for", duration_ns, span),
         capital_usd=args.capital(capital), account=args.account(account), program=program(),
+        after_crashes=after_crashes,
     )
     settings = load(config, os.environ)
     signals = ProcessSignals()

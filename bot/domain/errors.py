@@ -39,3 +39,9 @@ class Busy(BotError):
     """Another instance holds the account: try again later."""
 
     exit_code = 75
+
+
+class StaysDown(BotError):
+    """It crashed too often of late: a person must look before it starts again."""
+
+    exit_code = 75

@@ -49,6 +49,7 @@ from bot.domain.process_events import (
     Control,
     DeadlineReached,
     DiskLow,
+    InvariantBroken,
     OperatorAction,
     SessionStarted,
     StorageFailed,
@@ -64,12 +65,13 @@ AccountEvent = (
 )
 ProcessEvent = (
     SessionStarted | Control | DeadlineReached | CalendarFired | StorageFailed | StorageRestored | DiskLow
-    | ClockJumped
+    | ClockJumped | InvariantBroken
 )
 AnyEvent = MarketEvent | AccountEvent | ProcessEvent
 
 EVENT_RANK: dict[type[Event], int] = {
     SessionStarted: 0, Control: 0, StorageFailed: 0, StorageRestored: 0, DiskLow: 0, ClockJumped: 0,
+    InvariantBroken: 0,
     InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1,
     Marks: 2,
     BarsClosed: 3, Quotes: 3, Prints: 3,
@@ -105,6 +107,7 @@ __all__ = [
     "FundingRate",
     "FundingSettled",
     "InstrumentsChanged",
+    "InvariantBroken",
     "Mark",
     "MarketEvent",
     "Marks",

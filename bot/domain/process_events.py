@@ -28,6 +28,8 @@ class SessionStarted(Event, frozen=True):
     """Events before this instant only warm the forecasts; nothing is read, decided or sent."""
     doubts: tuple[str, ...] = ()
     """Why the state behind this session is not trusted yet (build changed, replay differs): REDUCE_ONLY."""
+    crash_loop: str = ""
+    """Its predecessors crashed one after another: REDUCE_ONLY until an operator resumes; empty: they did not."""
 
 
 class OperatorAction(Enum):
@@ -81,3 +83,12 @@ class ClockJumped(Event, frozen=True):
     """Wall or monotonic time jumped: all data are stale, reconcile before any order."""
 
     jump_s: float
+
+
+class InvariantBroken(Event, frozen=True):
+    """The daemon's monitors saw something that must never be: no opens, or HALTED."""
+
+    invariant: str
+    """Its name in the failure catalogue: I1 to I22."""
+    text: str
+    halts: bool = False

@@ -12,8 +12,18 @@ from bot.domain.events import (
     TransferEnded,
     VenueConnection,
 )
-from bot.domain.values import MONEY, NS_PER_S, ZERO, Nanos, Wallet, is_pair_owner
-from bot.engine import account_mode, auth_desk, foreign, funding_desk, orders_desk, pairs_desk, rate_desk, venue_watch
+from bot.domain.values import NS_PER_S, ZERO, Nanos, is_pair_owner
+from bot.engine import (
+    account_mode,
+    auth_desk,
+    foreign,
+    funding_desk,
+    lost_transfers,
+    orders_desk,
+    pairs_desk,
+    rate_desk,
+    venue_watch,
+)
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution import order_states
@@ -23,8 +33,6 @@ from bot.risk import stops
 
 DIFFERENCES_MAX = 3
 """So many reads in a row that differ are real even if no two of them agree: something moves there without us."""
-LOST_TRANSFER_AFTER_NS = 60 * NS_PER_S
-"""A transfer younger than this may still be on its way to the venue."""
 
 
 def on_cash(turn: Turn, event: CashMoved) -> None:
@@ -185,7 +193,7 @@ def _cash_moves(turn: Turn, event: AccountReport) -> bool:
     """
     return any(
         transfer.venue_from == event.venue
-        and event.taken_ns - turn.state.transfers[transfer_id] < LOST_TRANSFER_AFTER_NS
+        and event.taken_ns - turn.state.transfers[transfer_id] < lost_transfers.AFTER_NS
         for transfer_id, transfer in turn.ledger.state.transfers.items()
     )
 
@@ -210,22 +218,11 @@ def _lift_doubts(turn: Turn) -> None:
 
 def _end_lost_transfers(turn: Turn, venue: VenueState, event: AccountReport) -> None:
     """A transfer whose command died with its process never left: two reads a minute on show the cash where it was."""
-    for transfer_id, sent_ns in tuple(turn.state.transfers.items()):
-        transfer = turn.ledger.state.transfers[transfer_id]
-        if transfer.venue_from != event.venue or event.taken_ns - sent_ns < LOST_TRANSFER_AFTER_NS:
-            continue
-        spot = transfer.wallet_from is Wallet.SPOT
-        wallets = turn.ledger.wallets(event.venue)
-        theirs, ours = (event.spot_usd, wallets.spot_usd) if spot else (event.futures_usd, wallets.futures_usd)
-        if MONEY.subtract(theirs, ours) != transfer.amount_usd:
-            venue.lost_transfer = "" if venue.lost_transfer == transfer_id else venue.lost_transfer
-        elif venue.lost_transfer != transfer_id:
-            venue.lost_transfer = transfer_id
-            venue.next_read_ns = Nanos(turn.now_ns + 2 * NS_PER_S)
-        else:
-            venue.lost_transfer = ""
-            ended = TransferEnded(turn.now_ns, transfer.venue_to, transfer_id, False, ZERO, "never left")
-            on_transfer_ended(turn, ended)
+    for transfer in lost_transfers.never_left(turn, venue, event):
+        ended = TransferEnded(turn.now_ns, transfer.venue_to, transfer.transfer_id, False, ZERO, "never left")
+        on_transfer_ended(turn, ended)
+    if venue.lost_transfer:
+        venue.next_read_ns = Nanos(turn.now_ns + 2 * NS_PER_S)
 
 
 def _differ(turn: Turn, venue: VenueState, text: str) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from bot.domain.events import ClockJumped, Control, DiskLow, OperatorAction, SessionStarted, StorageFailed
+from bot.domain.events import (
+    ClockJumped,
+    Control,
+    DiskLow,
+    InvariantBroken,
+    OperatorAction,
+    SessionStarted,
+    StorageFailed,
+)
 from bot.domain.values import NS_PER_S, Nanos
 from bot.engine import account_desk, lifecycle_desk, orders_desk, pairs_desk
 from bot.engine.turn import Turn
@@ -12,7 +20,9 @@ from bot.execution.pair_execution import hedged_base
 from bot.portfolio.pairs import PairState
 from bot.risk import throttle
 
-OPERATOR_REASONS = ("operator", "flatten", "kill", "drawdown", "daily_loss", "runaway", "doubts", "storage")
+OPERATOR_REASONS = (
+    "operator", "flatten", "kill", "drawdown", "daily_loss", "runaway", "doubts", "storage", "invariant", "crash_loop",
+)
 KILL_READ_NS = 5 * NS_PER_S
 """While a kill closes pairs the venues are read this often at least."""
 KILL_PAGE_NS = 45 * NS_PER_S
@@ -39,6 +49,8 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         turn.state.modes.halt(turn.reason("kill", event.latch, "operator: resume"))
     if event.doubts:
         turn.state.modes.reduce(turn.reason("doubts", "; ".join(event.doubts)[:300], "reconciliation"))
+    if event.crash_loop and turn.state.modes.reduce(turn.reason("crash_loop", event.crash_loop, "operator: resume")):
+        turn.alert("crash_loop", f"{event.crash_loop}; nothing opens", page=True)
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
         if order.state is OrderState.SENT:
@@ -240,3 +252,13 @@ def on_clock_jumped(turn: Turn, event: ClockJumped) -> None:
     for venue in turn.state.venues.values():
         account_desk.distrust(turn, venue, "clock jumped")
         turn.read_account(venue)
+
+
+def on_invariant_broken(turn: Turn, event: InvariantBroken) -> None:
+    """Something must never be, and is: nothing opens, or all is HALTED, until a person has looked."""
+    text = f"{event.invariant}: {event.text}"
+    reason = turn.reason("invariant", text, "operator: resume")
+    if turn.state.modes.halt(reason) if event.halts else turn.state.modes.reduce(reason):
+        turn.alert("invariant_broken", text, page=True)
+        turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="invariant")
+        orders_desk.cancel_all(turn, opening_only=True)

@@ -74,6 +74,7 @@ class Engine:
             ev.StorageRestored: lambda turn, e: control_desk.on_storage_restored(turn),
             ev.DiskLow: control_desk.on_disk_low,
             ev.ClockJumped: control_desk.on_clock_jumped,
+            ev.InvariantBroken: control_desk.on_invariant_broken,
             ev.DeadlineReached: lambda turn, e: None,
             ev.CalendarFired: self._on_calendar,
         }

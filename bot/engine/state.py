@@ -52,7 +52,9 @@ class VenueState(msgspec.Struct):
     difference: str = ""
     """What the last of them showed."""
     lost_transfer: str = ""
-    """A transfer from here that one read has shown never to have left."""
+    """Transfers from here that one read has shown never to have left."""
+    lost_seen_ns: Nanos = Nanos(0)
+    """When the venue looked for that read."""
     reference_distance: float | None = None
     """Distance to liquidation when the pool's pairs were last built."""
     reference_stale: bool = False

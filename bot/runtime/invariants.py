@@ -17,6 +17,7 @@ from bot.domain.events import (
     ErrorClass,
     Fill,
     ForcedFill,
+    InvariantBroken,
     Marks,
     OperatorAction,
     OrderReport,
@@ -28,6 +29,7 @@ from bot.domain.events import (
 from bot.domain.values import NS_PER_MINUTE, NS_PER_S, OrderId, Venue
 from bot.engine.engine import Engine
 from bot.engine.step import Step
+from bot.execution.order_ids import is_ours
 from bot.portfolio.pairs import PairState
 from bot.risk.modes import Mode
 from bot.runtime.breaches import Breaches
@@ -35,6 +37,7 @@ from bot.runtime.invariants_books import BookInvariants
 from bot.runtime.invariants_engine import EngineInvariants
 from bot.runtime.invariants_orders import OrderInvariants
 from bot.runtime.invariants_pairs import PairInvariants
+from bot.runtime.monitors import Monitors
 from bot.runtime.rare_states import RareStates
 from bot.runtime.sim_ports import EngineMaker
 from bot.runtime.sim_truth import Trade, Truth
@@ -65,6 +68,8 @@ class Invariants:
         self._pairs = PairInvariants(self._truth, breaches)
         self._books = BookInvariants(self._truth, engines, breaches)
         self._engine: Engine = engines.create()
+        self._monitors = Monitors(self._engine, self._monitored)
+        """What the daemon itself would see; it must see nothing here either."""
         self._trades: list[Trade] = []
         """Booked by us in the step in hand."""
         self._swept_ns = self._started_ns = 0
@@ -79,6 +84,9 @@ class Invariants:
         """A breach seen by the driver itself."""
         self._breaches.add(invariant, subject, at_ns, text)
 
+    def _monitored(self, event: InvariantBroken) -> None:
+        self._breaches.add(f"MONITOR {event.invariant}", event.text, event.at_ns, event.text)
+
     @property
     def compared(self) -> int:
         """How often books and venue were compared to the last digit."""
@@ -91,6 +99,7 @@ class Invariants:
         self._engine, self._started_ns = engine, at_ns
         self._banned_until_ns.clear()
         self._own.process_started()
+        self._monitors = Monitors(engine, self._monitored)
         self.orders.process_started(intents, epoch)
         if epoch > 1:
             self._truth.read_anew(engine.ledger)
@@ -150,6 +159,7 @@ class Invariants:
 
     def seen(self, event: AnyEvent, step: Step, *, dying: bool = False) -> None:
         """The engine has answered; `dying`: not all of it left, so nobody can be blamed for not telling."""
+        self._monitors.seen(event, step)
         at_ns, engine = event.at_ns, self._engine
         trades, self._trades = [*self._trades, *self._truth.read(engine.ledger)], []
         if isinstance(event, _MARKET) and not step.commands:
@@ -217,7 +227,8 @@ class Invariants:
         for venue in self._truth.exchange.venues:
             for order in self._truth.exchange.account(venue).open.values():
                 known = self._engine.state.orders.get(order.order_id)
-                if at_ns - order.arrived_ns > 60 * NS_PER_S and (known is None or not known.live):
+                late = is_ours(order.order_id) and at_ns - order.arrived_ns > 60 * NS_PER_S
+                if late and (known is None or not known.live):
                     self._breaches.add("I21", order.order_id, at_ns, f"{venue} has {order.order_id} open, we do not")
         self._intervals(at_ns)
         self._settled = at_ns >= max(self._world.plan.quiet_ns, self._started_ns) + SETTLED_NS

@@ -6,10 +6,19 @@ from decimal import Decimal
 from typing import Final
 
 from bot.domain.commands import SubmitOrder
-from bot.domain.events import AccountReport, AnyEvent, Control, OperatorAction, SessionStarted, VenueConnection
+from bot.domain.events import (
+    AccountReport,
+    AnyEvent,
+    Control,
+    InstrumentsChanged,
+    OperatorAction,
+    SessionStarted,
+    VenueConnection,
+)
 from bot.domain.orders import OrderIntent
 from bot.domain.values import NS_PER_S, ZERO, OrderId, Venue
 from bot.engine.engine import Engine
+from bot.execution.order_ids import is_ours
 from bot.execution.order_states import OrderState
 from bot.portfolio.pairs import Pair, Parent
 from bot.risk.modes import Mode
@@ -62,6 +71,9 @@ class OrderInvariants:
                 for instrument in event.instruments:
                     self._truth.instruments[instrument.id] = instrument
                     self._unreconciled[instrument.venue] = event.at_ns
+            case InstrumentsChanged():
+                for instrument in event.instruments:
+                    self._truth.instruments[instrument.id] = instrument
             case VenueConnection(up=True):
                 self._unreconciled[event.venue] = event.at_ns
             case AccountReport():
@@ -220,6 +232,8 @@ class OrderInvariants:
         """I2, I8, I20 once nothing may be out any more: one create per id, every intent finished or alerted."""
         for venue in self._truth.exchange.venues:
             for order_id, count in self._truth.exchange.account(venue).creates.items():
+                if not is_ours(order_id):
+                    continue
                 if count > 1:
                     self._breaches.add("I2", order_id, at_ns, f"{count} creates of {order_id} reached {venue}")
                 if order_id not in self.sent:

@@ -16,7 +16,16 @@ import structlog
 
 from bot.domain.commands import Alert
 from bot.domain.errors import Retryable
-from bot.domain.events import EVENT_RANK, AnyEvent, Control, Fill, OperatorAction, StorageFailed, StorageRestored
+from bot.domain.events import (
+    EVENT_RANK,
+    AnyEvent,
+    Control,
+    Fill,
+    InvariantBroken,
+    OperatorAction,
+    StorageFailed,
+    StorageRestored,
+)
 from bot.domain.values import Nanos
 from bot.engine.view import EngineView, StorageView
 from bot.runtime.clock import Pacer, SystemClock
@@ -140,6 +149,11 @@ class Daemon:
     def alert(self, alert: Alert) -> None:
         """Tell the operator, from the shell."""
         self.alerts.raise_alert(self._schedule.now_ns, alert)
+
+    def broken(self, event: InvariantBroken) -> None:
+        """The monitors saw what must never be: logged, told, and handed to the engine at once."""
+        self._log.error(LogEvent.INVARIANT_BROKEN, invariant=event.invariant, text=event.text)
+        self._schedule.inject(msgspec.structs.replace(event, at_ns=self._schedule.now_ns))
 
     # ------------------------------------------------------------------------------------------------- the run
 

@@ -27,6 +27,12 @@ class RuntimeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """How long a stop waits for the cancels of open orders (real)."""
     loop_slice_ms: float = 5.0
     """The engine gives the event loop a turn at least this often."""
+    crash_window_s: float = 600.0
+    """Starts that did not end by themselves are counted over so long (real)."""
+    crashes_reduce_only: int = 3
+    """So many of them: the next start opens nothing until an operator resumes."""
+    crashes_max: int = 5
+    """So many: no start at all, but with `--after-crashes`."""
     heartbeat_s: float = 60.0
     watch_ms: int = 100
     """How often the KILL file, the storage and the clocks are looked at."""
@@ -37,6 +43,9 @@ class RuntimeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """A client that does not read its answer for so long is cut off."""
 
     def __post_init__(self) -> None:
+        if not (1 <= self.crashes_reduce_only <= self.crashes_max <= 1_000 and 10 <= self.crash_window_s <= 86_400):
+            raise ConfigRefused("1 <= crashes_reduce_only <= crashes_max <= 1000 and 10 <= crash_window_s <= 86400 "
+                                "must hold")
         if math.isnan(self.speed) or self.speed <= 0:
             raise ConfigRefused(f"runtime.speed = {self.speed}: must be above 0 (`inf` = as fast as possible)")
         for name in self.__struct_fields__[1:]:

@@ -48,6 +48,10 @@ class Script:
         self._observers = [observer for observer in observers if observer is not None]
         self.daemon: Ordered | None = None
 
+    def watch(self, observer: RunObserver) -> None:
+        """One more observer."""
+        self._observers.append(observer)
+
     def seen(self, event: AnyEvent, step: Step) -> None:
         """One step was taken."""
         for observer in self._observers:

@@ -37,6 +37,9 @@ _SWING_H: Final = 6
 _STOPS: Final = (OperatorAction.FLATTEN, OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL,
                  OperatorAction.FLATTEN, OperatorAction.KILL_HOLD)
 
+_FINGERS: Final = (OperatorAction.FLATTEN, OperatorAction.RESUME, OperatorAction.KILL, OperatorAction.RESUME,
+                   OperatorAction.PAUSE, OperatorAction.KILL_HOLD, OperatorAction.ACKNOWLEDGE)
+
 
 class Death(msgspec.Struct, frozen=True, array_like=True):
     """The process dies at the first fitting step at or after `at_ns` and is started again `down_ns` later."""
@@ -89,13 +92,16 @@ def draw_plan(
     quiet_ns = end_ns - max(int(days * NS_PER_DAY * QUIET_SHARE), QUIET_NS_MIN)
     span = (start_ns + NS_PER_MINUTE, quiet_ns)
     strikes = (*_downs(streams, profile, span, venues), *_strikes(streams, profile, span, venues))
+    crashes = tuple(strike for strike in strikes if strike.kind is FaultKind.CRASH_WITH_VENUE_DOWN)
+    fingers = tuple(strike for strike in strikes if strike.kind is FaultKind.FAT_FINGER)
+    strikes += tuple(Strike(FaultKind.VENUE_DOWN, s.at_ns, s.end_ns, s.venue) for s in crashes)
     return SimPlan(
         seed=seed, profile=profile.name, start_ns=start_ns, quiet_ns=quiet_ns, end_ns=end_ns,
         request_timeout_ms=round(1_000.0 + 4_000.0 * streams.uniform("timeout"), 3),
         faults=FaultPlan(rates=profile.rates, start_ns=start_ns, end_ns=quiet_ns, strikes=strikes,
                          no_validity=_no_validity(streams, venues)),
-        deaths=_deaths(streams, profile, span), orders=_orders(streams, profile, span, end_ns),
-        scenarios=_scenarios(streams, profile, span, start_ns, coins),
+        deaths=_deaths(streams, profile, span), orders=_with_fingers(_orders(streams, profile, span, end_ns), fingers),
+        scenarios=(*_scenarios(streams, profile, span, start_ns, coins), *_crashes(crashes, start_ns)),
     )
 
 
@@ -219,3 +225,23 @@ def _scenarios(
             premium_bps=(2 * streams.uniform("moves:premium") - 1) * 25.0,
         ))
     return tuple(found)
+
+
+def _crashes(strikes: tuple[Strike, ...], start_ns: int) -> tuple[Scenario, ...]:
+    """The market falls while a venue is away."""
+    day_ns = start_ns - start_ns % NS_PER_DAY
+    return tuple(
+        Scenario(day=(s.at_ns - day_ns) // NS_PER_DAY, coin=ALL_COINS, log_jump=-max(s.size, 0.05),
+                 hour=(s.at_ns - day_ns) % NS_PER_DAY / NS_PER_HOUR, duration_h=0.25, premium_bps=-20.0)
+        for s in strikes)
+
+
+def _with_fingers(orders: tuple[OperatorOrder, ...], strikes: tuple[Strike, ...]) -> tuple[OperatorOrder, ...]:
+    """An operator who types one thing after another, and a minute later means it."""
+    found = list(orders)
+    for strike in strikes:
+        turns = int(strike.draw * len(_FINGERS))
+        found += [OperatorOrder(strike.at_ns + place * NS_PER_S // 5, _FINGERS[(turns + place) % len(_FINGERS)])
+                  for place in range(4)]
+        found.append(OperatorOrder(strike.at_ns + NS_PER_MINUTE, OperatorAction.RESUME))
+    return tuple(sorted(found, key=lambda order: order.at_ns))

@@ -66,7 +66,8 @@ class Truth:
 
     def net_base(self, trade: Trade) -> Decimal:
         """The signed base quantity a trade moved, net of a fee taken in the coin."""
-        moved = self.instruments[trade.instrument].quantity(trade.quantity_lots) * int(trade.side)
+        rules = self.exchange.rules_at(trade.instrument, trade.at_ns if trade.traded_ns is None else trade.traded_ns)
+        moved = rules.quantity(trade.quantity_lots) * int(trade.side)
         if isinstance(trade, Fill) and trade.fee_in_base:
             return MONEY.subtract(moved, trade.fee)
         return moved
@@ -84,6 +85,8 @@ class Truth:
         intent = sent.intent
         order = self.order(intent.venue, intent.order_id)
         if order is None:
+            if sent.sent_ns <= self.exchange.regridded_ns(intent.instrument):
+                return 0  # off the grid of now: the venue will refuse it
             return intent.quantity_lots if self.on_its_way(intent.order_id) else 0
         return order.open_lots if order.order_id in self.exchange.account(intent.venue).open else 0
 

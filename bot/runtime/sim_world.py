@@ -13,6 +13,7 @@ from bot.domain.values import NS_PER_S, InstrumentId, Nanos, Venue, Wallet
 from bot.engine.params import EngineParams
 from bot.runtime.calendar import JOBS, Calendar
 from bot.runtime.schedule import Schedule
+from bot.runtime.sim_listings import ListingsMarket
 from bot.runtime.sim_plan import REBALANCE_NS, REBALANCE_OFFSET_NS, WAITS_NS, OperatorOrder, SimPlan
 from bot.venues.simulated.exchange import SimulatedExchange
 from bot.venues.simulated.fault_kinds import FaultKind
@@ -79,7 +80,8 @@ class SimWorld:
         self.exchange = SimulatedExchange(tuple(self._instruments.values()), simulated, plan.seed, faults=plan.faults)
         warmup = self.market.funding_history(_WARMUP_HOURS)
         self.first_ns = Nanos(min((event.at_ns for event in warmup), default=plan.start_ns) - 1)
-        self.schedule = Schedule(self.market, self.exchange, Calendar(JOBS, plan.start_ns), plan.end_ns + 1,
+        listed = ListingsMarket(self.market, self._instruments.values(), plan.faults.strikes)
+        self.schedule = Schedule(listed, self.exchange, Calendar(JOBS, plan.start_ns), plan.end_ns + 1,
                                  start_ns=self.first_ns)
         for event in warmup:
             self.schedule.inject(event)

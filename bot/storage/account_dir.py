@@ -68,6 +68,11 @@ class AccountDir:
         return self.folder / "EPOCH"
 
     @property
+    def starts(self) -> Path:
+        """Starts and clean ends of the daemon."""
+        return self.folder / "starts.json"
+
+    @property
     def log(self) -> Path:
         """The log file."""
         return self.folder / "evenkeel.log"

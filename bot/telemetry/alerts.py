@@ -44,8 +44,12 @@ class AlertRunner:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                await self._call(*self._waiting.popleft())
+            await self.deliver()
+
+    async def deliver(self) -> None:
+        """Run the command for every alert that waits."""
+        while self._waiting:
+            await self._call(*self._waiting.popleft())
 
     async def _call(self, at_ns: int, alert: Alert) -> None:
         line = msgspec.json.encode({"at_ns": at_ns, "name": alert.name, "text": alert.text, "page": alert.page}) + b"\n"

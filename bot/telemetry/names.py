@@ -30,6 +30,8 @@ class LogEvent(StrEnum):
     OPERATOR_ORDERED = "operator_ordered"
     CLOCK_JUMPED = "clock_jumped"
     LOOP_LAGGED = "loop_lagged"
+    CRASH_RECORD_FAILED = "crash_record_failed"
+    INVARIANT_BROKEN = "invariant_broken"
     TASK_FAILED = "task_failed"
     TASK_GIVEN_UP = "task_given_up"
     ALERT_RAISED = "alert_raised"

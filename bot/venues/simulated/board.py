@@ -44,6 +44,8 @@ class Board(msgspec.Struct):
     """How the venue keeps our account now."""
     key_refused: bool = False
     """Our key is revoked: no request is carried out, the private stream is silent."""
+    foreign: dict[InstrumentId, Decimal] = msgspec.field(default_factory=dict)
+    """Net base quantity that orders which are not ours have traded."""
     dead_man_ns: Nanos | None = None
     """When our dead-man switch runs out; None: it is not armed."""
     ended: dict[InstrumentId, None] = msgspec.field(default_factory=dict)

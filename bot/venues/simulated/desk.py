@@ -8,7 +8,19 @@ from decimal import Decimal
 from bot.domain.errors import Unavailable
 from bot.domain.events import AccountEvent, Fill, ForcedFill, OrderClosed, OrderStatus
 from bot.domain.instrument import Instrument, Kind
-from bot.domain.values import MONEY, NS_PER_S, ZERO, Coin, InstrumentId, Nanos, Side, Venue, Wallet, round_cash
+from bot.domain.values import (
+    MONEY,
+    NS_PER_S,
+    OWN_PREFIX,
+    ZERO,
+    Coin,
+    InstrumentId,
+    Nanos,
+    Side,
+    Venue,
+    Wallet,
+    round_cash,
+)
 from bot.venues.simulated.account import LogEntry, VenueAccount, VenueOrder
 from bot.venues.simulated.board import Board
 from bot.venues.simulated.params import MarginMode, SimulatedParams
@@ -89,6 +101,16 @@ class Desk:
         self.account.file(order)
         self.tell(OrderClosed(at_ns, self.venue, order.order_id, status, order.filled_lots), answers)
 
+    def cancel_order(self, at_ns: Nanos, order: VenueOrder) -> None:
+        """Close one order, if it is open."""
+        if order.order_id in self.account.open:
+            self.close(at_ns, order, OrderStatus.CANCELLED)
+
+    def lots_held(self, instrument: InstrumentId) -> int:
+        """Whole lots of a position."""
+        position = self.account.holdings.positions.get(instrument)
+        return 0 if position is None else int(abs(position.quantity) // self.instruments[instrument].lot_size)
+
     def cancel_all(self, at_ns: Nanos, instruments: Iterable[InstrumentId], status: OrderStatus) -> None:
         """Close every open order of these instruments."""
         for instrument in instruments:
@@ -137,6 +159,9 @@ class Desk:
             self.trade_perp(instrument, signed, price, fee)
         else:
             self._trade_spot(instrument.coin, signed, price, fee, fee_in_base)
+        if not order.order_id.startswith(OWN_PREFIX):
+            net = MONEY.subtract(signed, fee) if fee_in_base else signed
+            self.board.foreign[instrument.id] = MONEY.add(self.board.foreign.get(instrument.id, ZERO), net)
         order.filled_lots += lots
         order.trades.append(len(self.account.log))
         trade = Fill(at_ns, self.venue, instrument.id, self._trade_id(), order.order_id, order.side, lots, price_ticks,
@@ -217,15 +242,18 @@ class Desk:
 
     @property
     def is_flat(self) -> bool:
-        """No open order, no position, and of each coin less than the venue would let us sell."""
-        holdings = self.account.holdings
-        return not self.account.open and not holdings.positions and all(
-            self._is_dust(coin, quantity) for coin, quantity in holdings.coins.items())
+        """No open order, no position, and of each coin less than could be sold; what others did by hand is left out."""
+        holdings, foreign = self.account.holdings, self.board.foreign
+        return (
+            not any(order_id.startswith(OWN_PREFIX) for order_id in self.account.open)
+            and all(position.quantity == foreign.get(name, ZERO) for name, position in holdings.positions.items())
+            and all(self._is_dust(coin, quantity) for coin, quantity in holdings.coins.items()))
 
     def _is_dust(self, coin: Coin, quantity: Decimal) -> bool:
         spot = self._spot_of.get(coin)
-        if spot is None:
-            return False
+        if spot is None or spot.id in self.board.ended:
+            return spot is not None  # its market is gone for good: nothing can be sold there
+        quantity = max(MONEY.subtract(quantity, self.board.foreign.get(spot.id, ZERO)), ZERO)
         lots = int(quantity // spot.lot_size)
         if lots < max(spot.lots_min, 1):
             return True

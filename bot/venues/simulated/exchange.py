@@ -28,10 +28,22 @@ from bot.venues.simulated.delivery import DeliveryRoute
 from bot.venues.simulated.desk import Desk
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import FaultPlan, Faults, Strike
+from bot.venues.simulated.funding import book_funding
+from bot.venues.simulated.funding_fates import FundingFates
 from bot.venues.simulated.latency import Latency
 from bot.venues.simulated.observing import Observer
 from bot.venues.simulated.params import SimulatedParams
-from bot.venues.simulated.pending import ARRIVAL_RANK, Arrival, Blow, Delivery, Landing, Lapse, Pending, Request
+from bot.venues.simulated.pending import (
+    ARRIVAL_RANK,
+    Arrival,
+    Blow,
+    Delivery,
+    Landing,
+    Lapse,
+    LatePayment,
+    Pending,
+    Request,
+)
 from bot.venues.simulated.picture import Picture
 from bot.venues.simulated.requests import RequestRoute
 from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue, restore_account
@@ -62,7 +74,7 @@ class SimulatedExchange:
         self._out = RequestRoute(params, self._pending, self._latency, self._faults, self._back)
         self._desks: dict[Venue, Desk] = {}
         self._transfers = Transfers(params, self._desks)
-        self._observer = Observer(self._desks, self._desk)
+        self._observer = Observer(self._desks, self._desk, FundingFates(self._faults, self._pending))
         self._keeper = None if books is None else Bookkeeper(books)
         self._committed_changes = -1
         self.books_failure = ""
@@ -73,8 +85,11 @@ class SimulatedExchange:
             if strike.kind in (FaultKind.VENUE_DOWN, FaultKind.RECONNECT_GAP):
                 for at_ns, up in ((Nanos(strike.at_ns), False), (Nanos(strike.end_ns), True)):
                     self._back.push(VenueConnection(at_ns, strike.venue, up), at_ns, own=True)
-            elif strike.kind is FaultKind.READ_LAG or blows.is_blow(strike.kind):
+            elif strike.kind is FaultKind.READ_LAG:
                 self._pending.push(Nanos(strike.at_ns), ARRIVAL_RANK, strike.venue, Blow(strike))
+            elif blows.is_blow(strike.kind):
+                for at_ns in dict.fromkeys((Nanos(strike.at_ns), Nanos(strike.end_ns))):
+                    self._pending.push(at_ns, ARRIVAL_RANK, strike.venue, Blow(strike))
 
     @classmethod
     def reopen(cls, books: BooksFile, instruments: Sequence[Instrument], params: SimulatedParams, seed: int,
@@ -126,7 +141,9 @@ class SimulatedExchange:
             case Delivery():
                 return self._back.received(what)
             case Landing():
-                self._transfers.land(self._now_ns, what.transfer_id)
+                self._transfers.land(self._now_ns, what.transfer_id, back=what.back)
+            case LatePayment():
+                book_funding(self._desk(Venue(venue)), self._now_ns, what.paid)
             case Lapse():
                 self._desk(Venue(venue)).lapse(self._now_ns)
             case Blow(strike=strike) if strike.kind is FaultKind.READ_LAG:
@@ -165,7 +182,9 @@ class SimulatedExchange:
                 self._desk(request.venue_to)
                 lands_ns = self._transfers.start(at_ns, request)
                 if lands_ns is not None:
-                    self._pending.push(lands_ns, ARRIVAL_RANK, request.venue_to, Landing(request.transfer_id))
+                    later_ns, back = self._out.transfer_fate(at_ns, request)
+                    landing = Landing(request.transfer_id, back)
+                    self._pending.push(Nanos(lands_ns + later_ns), ARRIVAL_RANK, request.venue_to, landing)
 
     def _venue_clock_ns(self, desk: Desk, at_ns: Nanos) -> Nanos:
         """What the venue's own clock shows now."""
@@ -236,6 +255,10 @@ class SimulatedExchange:
         desk = next(desk for desk in self._desks.values() if instrument in desk.instruments)
         before = (rules for until_ns, rules in desk.former.get(instrument, ()) if at_ns < until_ns)
         return next(before, desk.instruments[instrument])
+
+    def regridded_ns(self, instrument: InstrumentId) -> int:
+        """When ticks or lots of an instrument last changed; -1: never."""
+        return max((desk.board.regridded_ns.get(instrument, Nanos(-1)) for desk in self._desks.values()), default=-1)
 
     def flat(self, venue: Venue) -> bool:
         """No open order, no position, and no coin that could be sold."""

@@ -62,6 +62,26 @@ class FaultKind(Enum):
     CLOCK_JUMP = "clock_jump"
     TAKEN_OVER = "taken_over"
 
+    FOREIGN_ORDER = "foreign_order"
+    MANUAL_TRADE = "manual_trade"
+    CASH_MOVED = "cash_moved"
+    ADL = "adl"
+    LIQUIDATION = "liquidation"
+    ACCOUNT_MODE = "account_mode"
+    KEY_REVOKED = "key_revoked"
+    FUNDING_LATE = "funding_late"
+    FUNDING_RESTATED = "funding_restated"
+    FUNDING_MISSING = "funding_missing"
+    TRANSFER_DELAYED = "transfer_delayed"
+    TRANSFER_LOST = "transfer_lost"
+    TRANSFER_RETURNED = "transfer_returned"
+    DELISTING = "delisting"
+    GRID_CHANGED = "grid_changed"
+    INTERVAL_CHANGED = "interval_changed"
+    IDENTITY_CHANGED = "identity_changed"
+    CRASH_WITH_VENUE_DOWN = "crash_with_venue_down"
+    FAT_FINGER = "fat_finger"
+
 
 class Shape(Enum):
     """How long a fault lasts."""
@@ -191,6 +211,50 @@ _OF_PROCESS: Final = (
     FaultRow(kind=FaultKind.TAKEN_OVER, place=Place.PROCESS, shape=Shape.INSTANT, per_day=0.7, of_venue=False,
              says="a second instance takes over with a newer epoch while requests of the first are under way"),
 )
-ROWS: Final = (*_CHANCES, *_STRIKES, *_OF_DATA, *_OF_PROCESS)
+_BOOKINGS: Final = (
+    _chance(FaultKind.FUNDING_LATE, Place.ACCOUNT, "a funding payment is booked up to `size_max` s late", share=10.0,
+            size_max=1500.0),
+    _chance(FaultKind.FUNDING_RESTATED, Place.ACCOUNT, "funding is paid at another rate than was published", share=5.0,
+            size_max=0.5),
+    _chance(FaultKind.FUNDING_MISSING, Place.ACCOUNT, "a funding payment is never made", share=3.0),
+    _chance(FaultKind.TRANSFER_DELAYED, Place.ACCOUNT, "a transfer lands up to `size_max` s late", share=10.0,
+            size_max=2400.0),
+    _chance(FaultKind.TRANSFER_LOST, Place.ACCOUNT, "a transfer is asked for and never leaves", share=5.0),
+    _chance(FaultKind.TRANSFER_RETURNED, Place.ACCOUNT, "a transfer comes back after up to `size_max` s", share=5.0,
+            size_max=1200.0),
+)
+_ACCOUNT: Final = (
+    FaultRow(kind=FaultKind.FOREIGN_ORDER, place=Place.ACCOUNT, shape=Shape.WINDOW, per_day=0.5, length_s=(90.0, 900.0),
+             says="an order that is not ours rests on the account"),
+    FaultRow(kind=FaultKind.MANUAL_TRADE, place=Place.ACCOUNT, shape=Shape.WINDOW, per_day=0.5, length_s=(90.0, 900.0),
+             says="somebody trades on the account by hand, and takes it back later", size_max=500.0),
+    FaultRow(kind=FaultKind.CASH_MOVED, place=Place.ACCOUNT, shape=Shape.INSTANT, per_day=0.5, size_max=500.0,
+             says="cash is deposited or withdrawn"),
+    FaultRow(kind=FaultKind.ADL, place=Place.ACCOUNT, shape=Shape.INSTANT, per_day=1.0, size_max=1.0,
+             says="a share of a position is closed by auto-deleveraging"),
+    FaultRow(kind=FaultKind.LIQUIDATION, place=Place.ACCOUNT, shape=Shape.INSTANT, per_day=0.3,
+             says="a position is liquidated at the venue's own spike of the mark"),
+    FaultRow(kind=FaultKind.ACCOUNT_MODE, place=Place.ACCOUNT, shape=Shape.WINDOW, per_day=0.5, length_s=(90.0, 1800.0),
+             says="somebody sets margin mode, position mode or leverage otherwise"),
+    FaultRow(kind=FaultKind.KEY_REVOKED, place=Place.ACCOUNT, shape=Shape.WINDOW, per_day=0.5, length_s=(30.0, 1800.0),
+             says="the venue refuses our key, the private stream is silent"),
+)
+_LISTINGS: Final = (
+    FaultRow(kind=FaultKind.DELISTING, place=Place.MARKET, shape=Shape.INSTANT, per_day=0.15, size_max=10_800.0,
+             says="the end of an instrument is announced, up to `size_max` s ahead"),
+    FaultRow(kind=FaultKind.GRID_CHANGED, place=Place.MARKET, shape=Shape.INSTANT, per_day=0.7,
+             says="tick and lot of an instrument change, tenfold either way"),
+    FaultRow(kind=FaultKind.INTERVAL_CHANGED, place=Place.MARKET, shape=Shape.INSTANT, per_day=0.5,
+             says="a funding interval is halved"),
+    FaultRow(kind=FaultKind.IDENTITY_CHANGED, place=Place.MARKET, shape=Shape.WINDOW, per_day=0.3,
+             length_s=(60.0, 900.0), says="an instrument is another thing for a while"),
+)
+_DAYS: Final = (
+    FaultRow(kind=FaultKind.CRASH_WITH_VENUE_DOWN, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.1,
+             length_s=(1800.0, 3600.0), size_max=0.3, says="the market falls, and a venue is away for an hour"),
+    FaultRow(kind=FaultKind.FAT_FINGER, place=Place.PROCESS, shape=Shape.INSTANT, per_day=1.0, of_venue=False,
+             says="an operator orders one thing after another within a second"),
+)
+ROWS: Final = (*_CHANCES, *_BOOKINGS, *_STRIKES, *_OF_DATA, *_OF_PROCESS, *_ACCOUNT, *_LISTINGS, *_DAYS)
 """All kinds."""
 ROW_OF: Final = {row.kind: row for row in ROWS}

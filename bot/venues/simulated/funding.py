@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from bot.domain.events import FundingPaid, FundingRate
 from bot.domain.instrument import Instrument
 from bot.domain.values import MONEY, ZERO, InstrumentId, Nanos, Wallet, round_cash
 from bot.venues.simulated.desk import Desk
+from bot.venues.simulated.funding_fates import FundingFates
 
 
-def settle_funding(desk: Desk, at_ns: Nanos, rates: tuple[FundingRate, ...]) -> None:
+def settle_funding(
+    desk: Desk, at_ns: Nanos, rates: tuple[FundingRate, ...], fates: FundingFates | None = None,
+) -> None:
     """Pay -quantity x price x rate for what was held at each settlement; longs pay a positive rate.
 
     A settled rate is paid as it is: its venue's cap of that day has been applied already, by the embedded market's rule
@@ -26,10 +31,19 @@ def settle_funding(desk: Desk, at_ns: Nanos, rates: tuple[FundingRate, ...]) -> 
         if instrument is None or not quantity:
             continue
         price = _price(desk, instrument)
-        amount = round_cash(MONEY.multiply(MONEY.multiply(quantity.copy_negate(), price), rate.rate))
-        _pay(desk, rate.instrument, amount)
-        desk.log(FundingPaid(at_ns, desk.venue, instrument.id, rate.settled_ns, amount, quantity, price,
-                             rate.rate))
+        paid_rate = rate.rate if fates is None else fates.rate(desk.venue, at_ns, rate)
+        if paid_rate is None:
+            continue
+        amount = round_cash(MONEY.multiply(MONEY.multiply(quantity.copy_negate(), price), paid_rate))
+        paid = FundingPaid(at_ns, desk.venue, instrument.id, rate.settled_ns, amount, quantity, price, paid_rate)
+        if fates is None or not fates.later(desk.venue, at_ns, paid):
+            book_funding(desk, at_ns, paid)
+
+
+def book_funding(desk: Desk, at_ns: Nanos, paid: FundingPaid) -> None:
+    """The payment moves cash and is told."""
+    _pay(desk, paid.instrument, paid.amount_usd)
+    desk.log(msgspec.structs.replace(paid, at_ns=at_ns))
 
 
 def held_at(desk: Desk, instrument_id: InstrumentId, at_ns: Nanos) -> Decimal:

@@ -157,6 +157,17 @@ def _close_at_loss(desk: Desk, at_ns: Nanos, instrument: Instrument, position: P
     desk.force(at_ns, instrument, side, lots, ticks, fee, "liquidation")
 
 
+def liquidate_one(desk: Desk, at_ns: Nanos, instrument_id: InstrumentId) -> bool:
+    """A fault driver lets the venue liquidate one position, whatever its pool can bear; False: nothing was closed."""
+    instrument, position = desk.instruments[instrument_id], desk.account.holdings.positions[instrument_id]
+    equity, price = pool_usd(desk)[0], desk.board.margin_price(instrument)
+    if equity <= 0 or not _whole_lots(desk, instrument_id):
+        return False
+    desk.cancel_all(at_ns, [instrument_id], OrderStatus.CANCELLED)
+    _close_at_loss(desk, at_ns, instrument, position, price, equity)
+    return True
+
+
 def _ticks(price: Decimal, tick: Decimal, rounding: str) -> int:
     return int(QUOTIENT.divide(price, tick).to_integral_value(rounding=rounding))
 

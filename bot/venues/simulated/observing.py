@@ -20,14 +20,16 @@ from bot.domain.values import Venue
 from bot.venues.simulated import resting
 from bot.venues.simulated.desk import Desk
 from bot.venues.simulated.funding import settle_funding
+from bot.venues.simulated.funding_fates import FundingFates
 from bot.venues.simulated.margin import end_trading, liquidate
 
 
 class Observer:
     """Hands market events to the desk of their venue."""
 
-    def __init__(self, desks: dict[Venue, Desk], open_desk: Callable[[Venue], Desk]) -> None:
+    def __init__(self, desks: dict[Venue, Desk], open_desk: Callable[[Venue], Desk], fates: FundingFates) -> None:
         self._desks = desks
+        self._fates = fates
         self._open_desk = open_desk
 
     def observe(self, event: MarketEvent) -> None:
@@ -44,7 +46,7 @@ class Observer:
         elif isinstance(event, Marks):
             _marks(desk, event)
         else:
-            _rest(desk, event)
+            _rest(desk, event, self._fates)
 
 
 def _quotes(desk: Desk, event: Quotes) -> None:
@@ -77,7 +79,7 @@ def _marks(desk: Desk, event: Marks) -> None:
         liquidate(desk, event.at_ns)
 
 
-def _rest(desk: Desk, event: MarketEvent) -> None:
+def _rest(desk: Desk, event: MarketEvent, fates: FundingFates) -> None:
     match event:
         case BarsClosed():
             for bar in event.bars:
@@ -89,7 +91,7 @@ def _rest(desk: Desk, event: MarketEvent) -> None:
                 for seen in event.prints:
                     resting.on_print(desk, event.at_ns, seen)
         case FundingSettled():
-            settle_funding(desk, event.at_ns, event.rates)
+            settle_funding(desk, event.at_ns, event.rates, fates)
         case TradingHalted():
             for instrument in event.instruments:
                 desk.board.quotes.pop(instrument, None)

@@ -7,7 +7,7 @@ import heapq
 import msgspec
 
 from bot.domain.commands import ArmDeadMan, CancelOrder, QueryOrder, ReadAccount, SubmitOrder, Transfer
-from bot.domain.events import AccountEvent, AccountReport, OrderReport, ReadFailed
+from bot.domain.events import AccountEvent, AccountReport, FundingPaid, OrderReport, ReadFailed
 from bot.domain.values import Nanos, Venue
 from bot.venues.simulated.faults import Strike
 
@@ -22,13 +22,20 @@ class Arrival(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Landing(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """A transfer that lands."""
+    """A transfer that lands, or comes back."""
 
     transfer_id: str
+    back: bool = False
 
 
 class Lapse(msgspec.Struct, frozen=True, array_like=True, tag=True):
     """A dead-man switch runs out, unless it was armed again since."""
+
+
+class LatePayment(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A funding payment that its venue books after its time."""
+
+    paid: FundingPaid
 
 
 class Delivery(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -45,7 +52,7 @@ class Blow(msgspec.Struct, frozen=True, array_like=True, tag=True):
     strike: Strike
 
 
-Happening = Arrival | Landing | Lapse | Delivery | Blow
+Happening = Arrival | Landing | Lapse | LatePayment | Delivery | Blow
 Entry = tuple[int, int, str, int, Happening]
 """(at_ns, rank, venue, number, what); the number is unique, so no two entries tie."""
 

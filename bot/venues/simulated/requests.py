@@ -63,10 +63,20 @@ class RequestRoute:
             self._faults.count(FaultKind.VENUE_DOWN)
             if not isinstance(request, ArmDeadMan):  # unanswered at the best of times
                 self._time_out(at_ns, request, "venue cannot be reached", ErrorClass.UNREACHABLE)
-        elif isinstance(request, Transfer | ArmDeadMan):
+        elif isinstance(request, Transfer):
+            # one that is lost nobody ever hears of: its cash is still where it was
+            if not self._faults.hits(FaultKind.TRANSFER_LOST, venue, "transfer", at_ns):
+                self._arrives(at_ns, venue, request, Fate())
+        elif isinstance(request, ArmDeadMan):
             self._arrives(at_ns, venue, request, Fate())
         else:
             self._meet(at_ns, venue, request, fate_of(self._faults, venue, _OPERATION[type(request)], at_ns))
+
+    def transfer_fate(self, at_ns: Nanos, transfer: Transfer) -> tuple[int, bool]:
+        """How much later a transfer lands, and whether it comes back instead."""
+        back_ns = self._faults.span_ns(FaultKind.TRANSFER_RETURNED, transfer.venue_from, "transfer", at_ns)
+        late_ns = self._faults.span_ns(FaultKind.TRANSFER_DELAYED, transfer.venue_from, "transfer", at_ns)
+        return back_ns or late_ns, bool(back_ns)
 
     def _meet(self, at_ns: Nanos, venue: Venue, request: Answered, fate: Fate) -> None:
         if fate.arrives:

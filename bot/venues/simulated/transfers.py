@@ -35,9 +35,13 @@ class Transfers:
         takes_s = self._params.transfer_internal_s if inside else self._params.transfer_venues_s
         return Nanos(at_ns + round(takes_s * NS_PER_S))
 
-    def land(self, at_ns: Nanos, transfer_id: str) -> None:
-        """The cash arrives, less the fee."""
+    def land(self, at_ns: Nanos, transfer_id: str, *, back: bool = False) -> None:
+        """The cash arrives, less the fee; or it comes back whole."""
         transfer = self.under_way.pop(transfer_id)
+        if back:
+            self._desks[transfer.venue_from].account.holdings.pay(transfer.wallet_from, transfer.amount_usd)
+            self._end(at_ns, transfer, ok=False, fee_usd=ZERO, why="returned by the network")
+            return
         fee = self._fee_usd(transfer)
         holdings = self._desks[transfer.venue_to].account.holdings
         holdings.pay(transfer.wallet_to, MONEY.subtract(transfer.amount_usd, fee))

@@ -10,7 +10,7 @@ from bot.domain.commands import AnyCommand, CancelOrder, QueryOrder, ReadAccount
 from bot.domain.events import AccountEvent, FundingRate, FundingSettled, Mark, Marks, Quote, Quotes
 from bot.domain.instrument import FundingRule, Instrument, MarginTier, instrument_id, kind_of_symbol
 from bot.domain.orders import ApprovedOrder, OrderIntent, TimeInForce
-from bot.domain.values import NS_PER_S, Coin, InstrumentId, Nanos, OrderId, Owner, Side, Venue, Wallet
+from bot.domain.values import NS_PER_S, OWN_PREFIX, Coin, InstrumentId, Nanos, OrderId, Owner, Side, Venue, Wallet
 from bot.venues.simulated.books_file import BooksFile
 from bot.venues.simulated.exchange import SimulatedExchange
 from bot.venues.simulated.faults import FaultPlan
@@ -98,7 +98,7 @@ class World:
               reduce_only: bool = False, order_id: str | None = None) -> OrderId:
         """Send an order now."""
         self.orders += 1
-        name = OrderId(f"o{self.orders}" if order_id is None else order_id)
+        name = OrderId(f"{OWN_PREFIX}{self.orders}" if order_id is None else order_id)
         intent = OrderIntent(
             order_id=name, owner=Owner("pair-1"), venue=of.venue, instrument=of.id, side=side, quantity_lots=lots,
             limit_price_ticks=ticks, time_in_force=tif, reduces_owner=reduce_only, reduce_only=reduce_only,

@@ -132,7 +132,7 @@ def test_read_failure_proves_nothing() -> None:
     world.query(PERP, world.order(PERP, BUY, 100, 1_001))
     world.read(ALPHA)
     failed = [answer.request_id for answer in world.run(6) if isinstance(answer, ReadFailed)]
-    assert failed == ["o1", "r"]
+    assert failed == ["e4e11", "r"]
 
 
 def test_venue_that_is_down_knows_what_it_booked() -> None:

@@ -236,7 +236,7 @@ def test_jitter_keeps_the_order_of_messages() -> None:
             world.order(PERP, BUY, 60, 999, GTC)
         return [(a.order_id, a.at_ns) for a in world.run(5) if isinstance(a, OrderAccepted)]
     first = ids()
-    assert [name for name, _ in first] == [f"o{n}" for n in range(1, 21)]
+    assert [name for name, _ in first] == [f"e4e1{n}" for n in range(1, 21)]
     assert first == ids()
     assert len({at for _, at in first}) > 1
     assert all(at < 2 * NS_PER_S + 1_700_000_000 * NS_PER_S for _, at in first)
