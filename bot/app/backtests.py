@@ -14,6 +14,7 @@ from bot.research.run_recorder import RunRecorder
 from bot.runtime.backtest import run_backtest as loop
 from bot.runtime.calendar import JOBS, Calendar
 from bot.runtime.clock import Stopwatch
+from bot.runtime.model_fits import InlineFitter, ModelFits
 from bot.runtime.ports import RunObserver
 from bot.runtime.schedule import Schedule
 from bot.settings import Settings
@@ -49,7 +50,8 @@ def schedule_from(world: World, begin_ns: int, calendar: Calendar, observed_ns: 
     """The schedule of a world that stands at `begin_ns`; up to `observed_ns` its exchange knows the market already."""
     # what is known at the last instant (closes, settlements, the day's end) still counts
     end_ns = world.end_ns + 1 if world.end_ns is not None else 1 << 62
-    return Schedule(world.market, world.exchange, calendar, end_ns, start_ns=begin_ns, observed_ns=observed_ns)
+    return Schedule(world.market, world.exchange, calendar, end_ns, start_ns=begin_ns, observed_ns=observed_ns,
+                    fits=ModelFits(InlineFitter(), world.fit_delay_s))
 
 
 def drive(engine: Engine, schedule: Schedule, world: World, observer: RunObserver, screen: Screen | None) -> None:

@@ -17,6 +17,7 @@ from bot.options import DiffOptions, ReplayOptions
 from bot.runtime.clock import SystemClock
 from bot.runtime.live import Daemon
 from bot.runtime.live_run import Session
+from bot.runtime.model_fits import ModelFits, WorkerFitter
 from bot.runtime.replay import ReplayReport, RunTrace, diff_runs, replay_journal
 from bot.settings import Settings
 from bot.storage.journal import Journal
@@ -88,6 +89,8 @@ def _daemon(settings: Settings, options: DiffOptions, folder: Path) -> RunTrace:
     world = _begin(settings, options, folder)
     engine: Engine = Engines(settings.engine).create()
     trace, schedule, clock = RunTrace(), schedule_of(world), SystemClock()
+    fitter = WorkerFitter()
+    schedule.fits = ModelFits(fitter, world.fit_delay_s)
     schedule.inject(session_started(settings, world, at_ns=world.first_ns, epoch=1, account=_ACCOUNT, kind="replay"))
     identity = Identity(account=_ACCOUNT, kind="replay", created_ns=clock.now_ns())
     with Journal.create(folder / "journal.db", identity) as journal:
@@ -96,6 +99,9 @@ def _daemon(settings: Settings, options: DiffOptions, folder: Path) -> RunTrace:
             Session(epoch=1, build=build_id(), config_hash=decision_hash(settings)),
             msgspec.structs.replace(settings.runtime, speed=math.inf), clock=clock, observer=trace,
         )
-        asyncio.run(daemon.run())
+        try:
+            asyncio.run(daemon.run())
+        finally:
+            fitter.close()
     trace.ledger = engine.snapshot()
     return trace

@@ -33,6 +33,7 @@ from bot.runtime.housekeeping import Housekeeper
 from bot.runtime.kill_times import KillTimes, KillWatch
 from bot.runtime.live import Daemon, Helpers
 from bot.runtime.live_run import LiveRun, Session
+from bot.runtime.model_fits import ModelFits, WorkerFitter
 from bot.runtime.monitors import Monitors
 from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.recovery import Recovered, recover
@@ -116,6 +117,7 @@ class _Run:
         self.engines = Engines(settings.engine)
         self.recorder = RunRecorder()
         self.snapshots = SnapshotStore(place.snapshots, days=settings.storage.market_rows_kept_days)
+        self.fitter = WorkerFitter()
         self.funded = False
         """The exchange's books hold the account, even if a first start died before it had a record of its own."""
 
@@ -138,11 +140,13 @@ class _Run:
             kills = KillWatch(engine, self._record_kill)
             daemon = self._daemon(engine, world, journal, recovered, kills)
             keeper = Housekeeper(self.place, self.settings.storage, daily=not self.ends)
+            self.fitter.warm()
             daemon.storage_view = partial(keeper.view, daemon.writer)
             ended = asyncio.run(daemon.run(signals=self.signals, helpers=self._helpers(keeper, world)))
             kills.end()
         finally:
             self.signals.done()
+            self.fitter.close()
             journal.close()
         return self._finish(engine, world, ended)
 
@@ -181,6 +185,7 @@ class _Run:
             world.exchange.commit()
         doubts = tuple(filter(None, (recovered.reduce_only, books_doubt(place, engine, world.exchange))))
         schedule, answers = resumed_schedule(world, recovered)
+        schedule.fits = ModelFits(self.fitter, world.fit_delay_s)
         schedule.inject(session_started(
             settings, world, at_ns=schedule.now_ns, epoch=recovered.epoch, account=place.account, kind=place.kind,
             resumed=recovered.resumed, latch=latch.found(),

@@ -43,6 +43,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     coverage: tuple[Any, ...]
     data_hash: str
     fill_model: str
+    fit_delay_s: float
 
     @property
     def first_ns(self) -> Nanos:
@@ -69,10 +70,11 @@ def demo_world(settings: Settings, *, end_ns: int | None, books: BooksFile | Non
         market = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns, resume_ns=begin_ns)
     return World(
         market=market, exchange=_exchange(settings, instruments, books), instruments=instruments,
-        warmup=in_order(at_start.funding_history()), start_ns=Nanos(DEMO_START_NS),
+        warmup=in_order((*at_start.funding_history(), *at_start.closes_before())), start_ns=Nanos(DEMO_START_NS),
         end_ns=Nanos(end_ns) if end_ns is not None else None, cadence_s=DEMO_CADENCE_S,
         coverage=({"series": "embedded market", "seed": seed, "pct": 100.0},),
         data_hash=f"embedded-{seed}", fill_model=_demo_fill_model(settings),
+        fit_delay_s=settings.runtime.fit_delay_s,
     )
 
 
@@ -112,6 +114,7 @@ def history_world(settings: Settings, scope: Scope, *, books: BooksFile | None, 
         warmup=in_order(feed.warmup()) if from_ns == scope.from_ns else (), start_ns=Nanos(scope.from_ns),
         end_ns=Nanos(scope.to_ns), cadence_s=cadence_s, coverage=tuple(feed.coverage()), data_hash=feed.data_hash,
         fill_model=f"all taker, on the open of bars of up to {cadence_s / 3600:g} h with the stated spread and depth",
+        fit_delay_s=settings.runtime.fit_delay_s,
     )
 
 

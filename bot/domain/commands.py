@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.orders import ApprovedOrder
-from bot.domain.values import InstrumentId, OrderId, Venue, Wallet
+from bot.domain.values import Coin, InstrumentId, OrderId, Venue, Wallet
 
 
 class Command(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -80,4 +80,23 @@ class ShowTicks(Command, frozen=True):
     until_ns: int
 
 
-AnyCommand = SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer | ArmDeadMan | Alert | ShowTicks
+class FitSeries(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One coin's history, as a fit reads it."""
+
+    coin: Coin
+    request: bytes
+    """A `FitRequest` of `bot/quant/symbol_models.py` in msgpack."""
+
+
+class FitModels(Command, frozen=True):
+    """Fit these coins' volatility models in a worker; answered by `ModelsFitted`. One request is out at a time."""
+
+    request_id: str
+    stamp_ns: int
+    """The instant up to which the series reach."""
+    series: tuple[FitSeries, ...]
+
+
+AnyCommand = (
+    SubmitOrder | CancelOrder | QueryOrder | ReadAccount | Transfer | ArmDeadMan | Alert | ShowTicks | FitModels
+)

@@ -31,9 +31,11 @@ from bot.domain.event import Event
 from bot.domain.market_events import (
     Bar,
     BarsClosed,
+    ClosesKnown,
     FundingRate,
     FundingSettled,
     InstrumentsChanged,
+    KnownCloses,
     Mark,
     Marks,
     Print,
@@ -43,6 +45,7 @@ from bot.domain.market_events import (
     ReferenceRate,
     TradingHalted,
 )
+from bot.domain.model_events import CoinFit, ModelsFitted
 from bot.domain.process_events import (
     CalendarFired,
     ClockJumped,
@@ -58,6 +61,7 @@ from bot.domain.process_events import (
 
 MarketEvent = (
     Marks | Quotes | BarsClosed | Prints | FundingSettled | TradingHalted | InstrumentsChanged | ReferenceRate
+    | ClosesKnown
 )
 AccountEvent = (
     OrderAccepted | OrderRejected | OrderUnknown | OrderClosed | CancelFailed | Fill | ForcedFill | FundingPaid
@@ -65,24 +69,25 @@ AccountEvent = (
 )
 ProcessEvent = (
     SessionStarted | Control | DeadlineReached | CalendarFired | StorageFailed | StorageRestored | DiskLow
-    | ClockJumped | InvariantBroken
+    | ClockJumped | InvariantBroken | ModelsFitted
 )
 AnyEvent = MarketEvent | AccountEvent | ProcessEvent
 
 EVENT_RANK: dict[type[Event], int] = {
     SessionStarted: 0, Control: 0, StorageFailed: 0, StorageRestored: 0, DiskLow: 0, ClockJumped: 0,
     InvariantBroken: 0,
-    InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1,
+    InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1, ClosesKnown: 1,
     Marks: 2,
     BarsClosed: 3, Quotes: 3, Prints: 3,
     FundingSettled: 4, FundingPaid: 4,
     ForcedFill: 5,
     OrderAccepted: 6, OrderRejected: 6, OrderUnknown: 6, OrderClosed: 6, CancelFailed: 6, Fill: 6, CashMoved: 6,
     TransferEnded: 6, OrderReport: 6, AccountReport: 6, ReadFailed: 6, VenueConnection: 6,
+    ModelsFitted: 7,
     DeadlineReached: 8,
     CalendarFired: 9,
 }
-"""Order of events of one instant (7 is kept for model results)."""
+"""Order of events of one instant."""
 
 __all__ = [
     "EVENT_RANK",
@@ -96,6 +101,8 @@ __all__ = [
     "CancelFailed",
     "CashMoved",
     "ClockJumped",
+    "ClosesKnown",
+    "CoinFit",
     "Control",
     "DeadlineReached",
     "DiskLow",
@@ -108,9 +115,11 @@ __all__ = [
     "FundingSettled",
     "InstrumentsChanged",
     "InvariantBroken",
+    "KnownCloses",
     "Mark",
     "MarketEvent",
     "Marks",
+    "ModelsFitted",
     "OperatorAction",
     "OrderAccepted",
     "OrderClosed",

@@ -65,6 +65,27 @@ class FundingRate(msgspec.Struct, frozen=True, array_like=True, gc=False):
     interval_h: int
 
 
+class KnownCloses(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Public history of one instrument, one value per day and per hour; None where nothing is known."""
+
+    instrument: InstrumentId
+    first_day: int
+    """Days since 1970-01-01 of the first close; the others follow day by day, each at 00 UTC."""
+    closes: tuple[float | None, ...]
+    """A perpetual's mark, a spot market's last or mid, quote currency."""
+    funding: tuple[float | None, ...]
+    """Sum of the rates settled in the 24 h up to each close, a fraction of notional that longs pay; spot: all None."""
+    rises: tuple[float | None, ...]
+    """Largest log rise over at most 8 h that ended in those 24 h, from hourly closes; not negative."""
+    falls: tuple[float | None, ...]
+    """Largest log fall, as a positive number."""
+    realised: tuple[float | None, ...]
+    """Realised variance of those 24 h: squared hourly log returns, scaled up where up to four of them are missing."""
+    first_hour: int
+    """Hours since 1970-01-01 of the first hourly close."""
+    hours: tuple[float | None, ...]
+
+
 class Marks(Event, frozen=True):
     """Marks of one venue. `values`: they price equity; else they serve margin alone (off the common bar edge)."""
 
@@ -115,6 +136,13 @@ class InstrumentsChanged(Event, frozen=True):
 
     venue: Venue
     instruments: tuple[Instrument, ...]
+
+
+class ClosesKnown(Event, frozen=True):
+    """Public history of one venue up to this instant, as a start reads it; it replaces what was folded so far."""
+
+    venue: Venue
+    closes: tuple[KnownCloses, ...]
 
 
 class ReferenceRate(Event, frozen=True):

@@ -8,7 +8,8 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.values import NS_PER_S, Nanos, Owner
-from bot.engine import margin_desk, pairs_desk
+from bot.engine import caps_desk, governing, margin_desk, pairs_desk, tail_record
+from bot.engine.governor_state import GovernorRecord
 from bot.engine.judging import Judging, held_base, rules_of
 from bot.engine.purse import Purse
 from bot.engine.step import CandidateRecord, DecisionRecord
@@ -27,14 +28,19 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
     """Judge every candidate, allocate, and set pairs in motion; record what was known and what bound it."""
     turn.state.decisions_made += 1
     equity = margin_desk.check_stops(turn)
+    caps_desk.refresh(turn)
     work = Judging(turn, float(equity))
     verdicts = [work.verdict(candidate) for candidate in candidates]
     turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}
-    allocation = allocate(verdicts, work.book(verdicts), turn.params.carry)
+    book = work.book(verdicts)
+    allocation = allocate(verdicts, book, turn.params.carry)
+    legs = governing.pair_legs([c for c in candidates if c.key in book.held_usd])
+    tail_record.close_day(turn, legs, book.held_usd, work.equity_usd)
+    allocation, governed = governing.govern(turn, allocation, book.held_usd, work.equity_usd, book.smallest_usd)
     actions = _act(turn, allocation)
     for passed in allocation.passed:
         actions.append(f"pass {passed.candidate.key}: {passed.reason}")
-    turn.record = _record(turn, work, verdicts, allocation, actions, equity)
+    turn.record = _record(turn, work, verdicts, allocation, actions, equity, governed)
     turn.state.decision = turn.record
     _note_idle(turn, verdicts)
 
@@ -56,7 +62,10 @@ def _act(turn: Turn, allocation: Allocation) -> list[str]:
         elif pair is not None and target.resized and pair.parent is None:
             size = _size(turn, target, actions)
             held = held_base(turn, pair)
-            if size is not None and size < held:
+            unreachable = _unreachable(turn, target.candidate)
+            if size is not None and size < held and unreachable:
+                actions.append(f"keep {target.candidate.key}: {unreachable}")
+            elif size is not None and size < held:
                 pairs_desk.begin(turn, pair, size, "resize", target.reason)
                 actions.append(f"shrink {target.candidate.key} to {size:f}: {target.reason}")
             elif size is not None and size > held and opens:
@@ -85,6 +94,15 @@ def blocked_by(turn: Turn, candidate: Candidate) -> str:
             return reason
     if throttle.trips(turn.state.throttle, turn.now_ns, candidate.key) >= turn.params.risk.round_trips_per_day_max:
         return "round_trips_per_day_max"
+    return ""
+
+
+def _unreachable(turn: Turn, candidate: Candidate) -> str:
+    """Why a leg's venue may not answer: a pair cut at one end only would be broken, so it is left whole until then."""
+    for venue in (candidate.long_venue, candidate.short_venue):
+        reasons = turn.state.modes.venue_reasons(venue)
+        if reasons or not turn.state.venues[venue].connected:
+            return reasons[0] if reasons else "disconnected"
     return ""
 
 
@@ -159,7 +177,7 @@ def _forecast_usd(turn: Turn, target: Target) -> float:
 
 
 def _record(turn: Turn, work: Judging, verdicts: list[Verdict], allocation: Allocation, actions: list[str],
-            equity: Decimal) -> DecisionRecord:
+            equity: Decimal, governed: GovernorRecord) -> DecisionRecord:
     modes = turn.state.modes
     return DecisionRecord(
         decision_id=f"d{turn.state.session.epoch}-{turn.state.decisions_made}", at_ns=turn.now_ns,
@@ -173,7 +191,7 @@ def _record(turn: Turn, work: Judging, verdicts: list[Verdict], allocation: Allo
             for v in verdicts
         ),
         actions=tuple(actions), binding=allocation.binding,
-        data_age_ns_max=turn.now_ns - min(work.quoted_ns, default=turn.now_ns),
+        data_age_ns_max=turn.now_ns - min(work.quoted_ns, default=turn.now_ns), governor=governed,
     )
 
 

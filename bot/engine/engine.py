@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
+
 from bot.domain import events as ev
 from bot.domain.errors import Fatal
 from bot.domain.events import AnyEvent, Event
@@ -19,13 +21,16 @@ from bot.engine import (
     makers,
     margin_desk,
     market_desk,
+    models_desk,
     orders_desk,
     pairs_desk,
     rate_desk,
     rejects,
     venue_watch,
 )
+from bot.engine.governor_memory import GovernorMemory
 from bot.engine.params import EngineParams
+from bot.engine.risk_sheet import build_sheet
 from bot.engine.state import EngineState
 from bot.engine.state_bytes import read_state, write_state
 from bot.engine.step import Note, Step
@@ -33,6 +38,8 @@ from bot.engine.turn import Turn
 from bot.engine.view import EngineView
 from bot.engine.view_builder import build_view
 from bot.portfolio.ledger import Ledger
+from bot.portfolio.ledger_state import LedgerState
+from bot.risk.sheet import RiskSheet
 from bot.strategy.candidates import enumerate_pairs
 from bot.strategy.verdict import Candidate
 
@@ -40,6 +47,7 @@ _LOOKS_MAX: Final = 100
 _IDLE: Final = Step()
 _MARKET: Final = frozenset({
     ev.Marks, ev.TradingHalted, ev.BarsClosed, ev.FundingSettled, ev.ReferenceRate, ev.InstrumentsChanged,
+    ev.ClosesKnown,
 })
 
 
@@ -52,6 +60,7 @@ class Engine:
         self._ledger = Ledger(self.state.ledger)
         self._candidates: tuple[Candidate, ...] | None = None
         self._idle_step = _IDLE
+        self._memory = GovernorMemory()
         market = self.state.market
         self._folds: dict[type[Event], Callable[[Any], None]] = {
             ev.Quotes: market.fold_quotes,
@@ -61,7 +70,8 @@ class Engine:
             ev.BarsClosed: lambda turn, e: market_desk.on_bars(turn, e, self.candidates),
             ev.FundingSettled: market_desk.on_funding_settled,
             ev.ReferenceRate: market_desk.on_reference_rate,
-            ev.InstrumentsChanged: self._on_instruments,
+            ev.InstrumentsChanged: self._on_instruments, ev.ClosesKnown: models_desk.on_closes_known,
+            ev.ModelsFitted: models_desk.on_fitted,
             ev.OrderAccepted: orders_desk.on_accepted, ev.OrderRejected: orders_desk.on_rejected,
             ev.OrderUnknown: orders_desk.on_unknown, ev.OrderClosed: orders_desk.on_closed,
             ev.CancelFailed: orders_desk.on_cancel_failed, ev.OrderReport: orders_desk.on_report,
@@ -91,13 +101,15 @@ class Engine:
         if now_ns < self.state.now_ns:
             raise Fatal(f"{type(event).__name__} at {now_ns} lies before the engine's time {self.state.now_ns}")
         self.state.now_ns = now_ns
+        if now_ns > self.state.panel.edge_ns:  # all that was known at the hour's edge is folded
+            models_desk.close_hours(self.state, self.params.governor, now_ns)
         fold = self._folds.get(type(event))
         if fold is not None:
             fold(event)
             return self._idle()
         if type(event) is ev.Prints:
             return self._idle()
-        turn = Turn(self.state, self._ledger, self.params, now_ns)
+        turn = Turn(self.state, self._ledger, self.params, now_ns, self._memory)
         handler = self._handlers.get(type(event))
         if handler is None:
             raise Fatal(f"unknown event {type(event).__name__}")
@@ -141,6 +153,7 @@ class Engine:
             return
         lifecycle_desk.run_due(turn)
         rate_desk.lift(turn)
+        models_desk.ask(turn)
         margin_desk.run_due(turn)
         account_desk.run_reads(turn)
         venue_watch.run_due(turn)
@@ -195,6 +208,7 @@ class Engine:
     def _on_session(self, turn: Turn, event: ev.SessionStarted) -> None:
         self._candidates = None
         control_desk.on_session(turn, event)
+        models_desk.on_session(turn)
         self._candidates = None
 
     def _on_calendar(self, turn: Turn, event: ev.CalendarFired) -> None:
@@ -239,6 +253,11 @@ class Engine:
     def view(self) -> EngineView:
         """What a person sees; computed on a copy of the books, so that looking changes nothing."""
         return build_view(self.state, self.params)
+
+    def risk_sheet(self) -> RiskSheet:
+        """What the governor knows and did; computed on a copy of the books, so that looking changes nothing."""
+        copy = msgspec.msgpack.decode(msgspec.msgpack.encode(self.state.ledger), type=LedgerState)
+        return build_sheet(Turn(self.state, Ledger(copy), self.params, self.state.now_ns, self._memory))
 
     def fold_only(self, event: AnyEvent, recorded_step: Step) -> None:
         """Fold an event whose decisions were made by another build: its own are dropped, the recorded orders kept."""

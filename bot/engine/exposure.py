@@ -6,11 +6,17 @@ from decimal import Decimal
 
 from bot.domain.errors import Unavailable
 from bot.domain.orders import OrderIntent
-from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Venue
+from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Side, Venue
+from bot.engine import caps_desk
 from bot.engine.turn import Turn
 from bot.portfolio.ledger_reading import VenueNet
+from bot.quant.leverage_cap import Side as CapSide
 from bot.risk import throttle
+from bot.risk.leverage import PoolLeg, equity_needed_usd
 from bot.risk.limits import Exposure
+
+HEDGE_ROOM = 1.15
+"""A hedge may bring a pool so far beyond its caps: one leg alone is worse than two a little too large."""
 
 
 def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
@@ -44,6 +50,8 @@ def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
         notional_last_day_usd=throttle.day_usd(state.throttle, turn.now_ns),
         equal_orders=throttle.equal_orders(state.throttle, turn.now_ns, order_key(intent)),
         round_trips=_round_trips(turn, intent),
+        pool_needs_usd=_pool_needs_usd(turn, intent, notional) if instrument.is_perp else 0.0,
+        volatility_unknown=caps_desk.cap_of(turn, instrument.coin, _side(intent)) <= 0.0,
     )
 
 
@@ -59,6 +67,28 @@ def _round_trips(turn: Turn, intent: OrderIntent) -> int:
     if pair is None or intent.purpose != "open":
         return 0
     return throttle.trips(turn.state.throttle, turn.now_ns, f"{pair.long_leg}|{pair.short_leg}")
+
+
+def _side(intent: OrderIntent) -> CapSide:
+    return "short" if intent.side is Side.SELL else "long"
+
+
+def _pool_needs_usd(turn: Turn, intent: OrderIntent, notional_usd: float) -> float:
+    """What the caps ask of the venue's futures wallet if all that is open there filled, and this order too."""
+    if not turn.params.governor.enabled:
+        return 0.0
+    legs = caps_desk.pool_legs(turn, intent.venue)
+    for order_id in turn.state.live_orders:
+        order = turn.state.orders[order_id]
+        rules = turn.instrument(order.intent.instrument)
+        if order.intent.reduces_owner or not rules.is_perp or rules.venue != intent.venue:
+            continue
+        size = float(rules.quantity(order.remaining_lots) * rules.price(order.intent.limit_price_ticks))
+        legs.append(PoolLeg(size, caps_desk.cap_of(turn, rules.coin, _side(order.intent))))
+    cap = caps_desk.cap_of(turn, turn.instrument(intent.instrument).coin, _side(intent))
+    needs = equity_needed_usd([*legs, PoolLeg(notional_usd, cap)])
+    # a hedge makes a book safer than the leg alone: the reserve is there for it
+    return needs / HEDGE_ROOM if intent.purpose == "hedge" else needs
 
 
 def _reducing() -> Exposure:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
+
+import msgspec
 
 from bot.domain.events import Quote
 from bot.domain.instrument import Instrument
 from bot.domain.values import NS_PER_S, Coin, InstrumentId, Side
+from bot.engine import caps_desk
 from bot.engine.exposure import data_age_s_max
 from bot.engine.makers import BARS_FROM_S
 from bot.engine.turn import Turn
@@ -14,9 +18,10 @@ from bot.execution.rounding import smallest_joint_notional
 from bot.market.basis import BasisTracker
 from bot.market.costs import LegCosts, LegPrices, PairCosts, pair_costs
 from bot.portfolio.pairs import Pair
+from bot.risk.concentration import capital_scale
 from bot.strategy.allocation import Book, notional_for_capital
 from bot.strategy.carry import judge
-from bot.strategy.verdict import Action, Candidate, Held, PairInputs, PairKind, Verdict
+from bot.strategy.verdict import Action, Candidate, Held, PairInputs, PairKind, PairMargin, Verdict
 
 EDGE_SLACK_S = 60.0
 
@@ -67,6 +72,8 @@ class Judging:
         self._legs: dict[InstrumentId, LegNow | None] = {}
         self.depth_usd: dict[str, float] = {}
         """Notional that the visible depth allows, by candidate key."""
+        self.margins: dict[str, PairMargin] = {}
+        """What the leverage caps ask of the candidates judged."""
 
     def verdict(self, candidate: Candidate) -> Verdict:
         """What a candidate is worth now."""
@@ -75,9 +82,17 @@ class Judging:
         pair = self.held.get(candidate.key)
         if pair is not None and (pair.parent is not None or pair.opened_ns is None):
             return Verdict(candidate=candidate, action=Action.HOLD, reason="in_motion")
-        return judge(self._inputs(candidate, pair), self.turn.params.carry)
+        margin = caps_desk.margin_of(self.turn, candidate)
+        if margin is None and pair is None:
+            return Verdict(candidate=candidate, action=Action.IDLE, reason="volatility_unknown")
+        # what is held has its collateral: a cap that fell makes it smaller, not dearer to keep
+        verdict = judge(self._inputs(candidate, pair, margin if pair is None else None), self.turn.params.carry)
+        if margin is None:
+            return msgspec.structs.replace(verdict, may_grow=False)
+        self.margins[candidate.key] = margin
+        return verdict
 
-    def _inputs(self, candidate: Candidate, pair: Pair | None) -> PairInputs:
+    def _inputs(self, candidate: Candidate, pair: Pair | None, margin: PairMargin | None) -> PairInputs:
         turn, market = self.turn, self.turn.state.market
         long, short = self._leg(candidate.long_leg), self._leg(candidate.short_leg)
         basis_now = costs = None
@@ -95,7 +110,7 @@ class Judging:
             long_funding=market.funding.get(candidate.long_leg) if perp_long else None,
             short_funding=market.funding.get(candidate.short_leg),
             basis=market.basis.get(candidate.key), basis_now_bps=basis_now, costs=costs,
-            hurdle_annual=market.hurdle_annual, tradable=tradable, held=held,
+            hurdle_annual=market.hurdle_annual, tradable=tradable, margin=margin, held=held,
             closed_ns=turn.state.left_ns.get(candidate.key),
         )
 
@@ -153,7 +168,19 @@ class Judging:
                         smallest_joint_notional(mid, *rules_of(turn, verdict.candidate)))
         held = {key: self.held_usd(pair) for key, pair in self.held.items()}
         return Book(equity_usd=self.equity_usd, venue_equity_usd=venues, held_usd=held, smallest_usd=smallest,
-                    largest_usd=self.depth_usd)
+                    largest_usd=self.depth_usd, margins=self.margins, **self._ladder())
+
+
+    def _ladder(self) -> dict[str, Any]:
+        """What the governor leaves of the capital: the drawdown ladder, and buckets of coins that move together."""
+        turn, params = self.turn, self.turn.params.governor
+        if not params.enabled:
+            return {}
+        peak = turn.state.stops.peak_usd
+        drawdown = 100.0 * (1.0 - self.equity_usd / float(peak)) if peak is not None and peak > 0 else 0.0
+        turn.state.governor.scale = capital_scale(drawdown, params)
+        return {"capital_scale": turn.state.governor.scale, "buckets": turn.memory.buckets(turn.state, params),
+                "bucket_share_max": params.bucket_share_max}
 
 
 def basis_tracker(turn: Turn, candidate: Candidate) -> BasisTracker:

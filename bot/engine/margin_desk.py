@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 from bot.domain.commands import Transfer
 from bot.domain.values import NS_PER_S, ZERO, Nanos, Venue, Wallet
-from bot.engine import pairs_desk
+from bot.engine import caps_desk, pairs_desk
 from bot.engine.exposure import futures_equity_usd
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution.pair_execution import hedged_base
 from bot.portfolio.pairs import Pair, PairState
+from bot.quant.barrier import tail_multiplier
 from bot.risk import stops
+from bot.risk.leverage import equity_needed_usd
 from bot.risk.margin_keeper import KeeperVerdict, Pool, Source, TopUp, keep, share_of
 
 BETWEEN_VENUES_FEE_USD = 1.0
@@ -66,6 +69,8 @@ def run_due(turn: Turn) -> None:
 
 def check_pool(turn: Turn, venue: VenueState) -> None:
     """Judge one pool and act."""
+    if not turn.params.governor.enabled:
+        return
     pool = pool_of(turn, venue.venue)
     distance = pool.distance
     if distance is not None and (venue.reference_distance is None or venue.reference_stale) and (
@@ -73,10 +78,11 @@ def check_pool(turn: Turn, venue: VenueState) -> None:
     ):
         venue.reference_distance = distance
         venue.reference_stale = False
-    share = share_of(pool, venue.reference_distance)
+    reference = reference_of(turn, venue, pool)
+    share = share_of(pool, reference)
     if share is None or share >= turn.params.risk.margin_top_up_share:
         return  # far enough: where money could come from need not be looked up
-    verdict = keep(pool, venue.reference_distance, _sources(turn, venue.venue), turn.params.risk,
+    verdict = keep(pool, reference, _sources(turn, venue.venue), turn.params.risk,
                    in_flight_usd=_in_flight_usd(turn, venue.venue))
     if verdict.share is None or verdict.share >= turn.params.risk.margin_top_up_share:
         return
@@ -84,6 +90,29 @@ def check_pool(turn: Turn, venue: VenueState) -> None:
         _top_up(turn, venue.venue, top_up, verdict.share)
     if verdict.shrink_to < 1.0 and not _moving(turn, venue.venue):
         _shrink(turn, venue.venue, verdict)
+
+
+def reference_of(turn: Turn, venue: VenueState, pool: Pool) -> float | None:
+    """The distance a pool is steered to: the one at entry, or what its caps ask for now; None before there is one."""
+    reference = venue.reference_distance
+    if reference is None or not turn.params.governor.enabled:
+        return reference
+    needed = equity_needed_usd(caps_desk.pool_legs(turn, venue.venue))
+    if not math.isfinite(needed) or not pool.notional_usd > 0:
+        return reference
+    return max(reference, (needed - pool.maintenance_usd) / (pool.notional_usd + pool.maintenance_usd))
+
+
+def _outlast(turn: Turn, venue: Venue, latency_h: float) -> float:
+    """The adverse move that a venue's perps may make within a transfer's worst time, at the accepted probability."""
+    rules = turn.params.governor.caps
+    sigmas = [caps.sigma_hour for net in turn.ledger.venue_nets(venue)
+              if (caps := turn.state.caps.get(turn.instrument(net.instrument).coin)) is not None]
+    known = [sigma for sigma in sigmas if sigma is not None]
+    if not known:
+        return 0.0
+    reach = tail_multiplier(rules.reaction_probability, rules.nu) * max(known) * math.sqrt(latency_h)
+    return math.expm1(min(reach, 5.0))
 
 
 def _moving(turn: Turn, venue: Venue) -> bool:
@@ -99,18 +128,23 @@ def _venues(turn: Turn, pair: Pair) -> tuple[Venue, ...]:
 
 def _sources(turn: Turn, venue: Venue) -> tuple[Source, ...]:
     """Free cash: the venue's own spot wallet first, then other venues' spot wallets, then their excess collateral."""
-    found = [Source(venue=venue, spot=True, free_usd=float(turn.ledger.wallets(venue).spot_usd), fee_usd=0.0)]
+    params = turn.params.governor
+    near, far = (_outlast(turn, venue, hours) for hours in (params.transfer_own_h, params.transfer_venues_h))
+    found = [Source(venue=venue, spot=True, free_usd=float(turn.ledger.wallets(venue).spot_usd), fee_usd=0.0,
+                    outlast=near)]
     others = [other for name, other in turn.state.venues.items()
               if name != venue and other.connected and not turn.state.modes.venues_halted.get(name)]
     for other in others:
         free = float(turn.ledger.wallets(other.venue).spot_usd)
-        found.append(Source(venue=other.venue, spot=True, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD))
+        found.append(Source(venue=other.venue, spot=True, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD,
+                            outlast=far))
     for other in others:
         pool = pool_of(turn, other.venue)
-        needed = 0.0 if pool.distance is None else pool.equity_for(other.reference_distance or pool.distance)
+        needed = 0.0 if pool.distance is None else pool.equity_for(reference_of(turn, other, pool) or pool.distance)
         free = min(pool.equity_usd - needed, float(turn.ledger.wallets(other.venue).futures_usd))
         if free > 0:
-            found.append(Source(venue=other.venue, spot=False, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD))
+            found.append(Source(venue=other.venue, spot=False, free_usd=free, fee_usd=BETWEEN_VENUES_FEE_USD,
+                                outlast=far))
     return tuple(found)
 
 

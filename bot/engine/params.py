@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bot.execution.params import ExecutionParams
+from bot.risk.governor_params import GovernorParams
 from bot.risk.params import RiskLimits
 from bot.strategy.params import CarryParams
 
@@ -23,6 +24,7 @@ class EngineParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     carry: CarryParams = CarryParams()
     execution: ExecutionParams = ExecutionParams()
     risk: RiskLimits = RiskLimits()
+    governor: GovernorParams = GovernorParams()
 
     def __post_init__(self) -> None:
         """Refuse a rebalance that would fall into the quiet minute around settlements."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.domain.commands import Transfer
 from bot.domain.values import Venue, Wallet
-from bot.engine import margin_desk
+from bot.engine import caps_desk
 from bot.engine.exposure import futures_equity_usd
 from bot.engine.turn import Turn
 from bot.strategy.allocation import wallet_shares
@@ -29,10 +29,8 @@ class Purse:
         self._futures: dict[Venue, float] = {}
         self._spot_need: dict[Venue, float] = {}
         self._futures_need: dict[Venue, float] = {}
-        carry = turn.params.carry
         for venue in turn.state.venues:
-            pool = margin_desk.pool_of(turn, venue)
-            bound = pool.notional_usd * (1.0 / carry.leverage + carry.reserve_rho)
+            bound = caps_desk.pool_needs_usd(turn, venue)
             wallets = turn.ledger.wallets(venue)
             free = min(futures_equity_usd(turn, venue) - bound, float(wallets.futures_usd))
             self._spot[venue] = max(float(wallets.spot_usd), 0.0)
@@ -69,7 +67,8 @@ class Purse:
     def _needs(self, candidate: Candidate, added_usd: float) -> list[tuple[Venue, float, float]]:
         return [
             (venue, added_usd * spot * SPOT_ROOM, added_usd * (futures + FUTURES_ROOM))
-            for venue, spot, futures in wallet_shares(candidate, self._turn.params.carry)
+            for venue, spot, futures in wallet_shares(
+                candidate, self._turn.params.carry, caps_desk.margin_of(self._turn, candidate))
         ]
 
     def _move(self, venue: Venue, source: Wallet, to: Wallet, amount_usd: float) -> dict[Venue, str]:

@@ -6,14 +6,18 @@ from decimal import Decimal
 
 import msgspec
 
-from bot.domain.values import InstrumentId, Nanos, OrderId, Owner, Venue
+from bot.domain.values import Coin, InstrumentId, Nanos, OrderId, Owner, Venue
+from bot.engine.governor_state import GovernorState
 from bot.engine.step import DecisionRecord
 from bot.engine.view import AlertView
 from bot.execution.order_states import Order
+from bot.market.panel import Panel
 from bot.market.rules import RuleChange
 from bot.market.state import MarketState
 from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
+from bot.risk.leverage import CoinCaps
+from bot.risk.models import ModelsState
 from bot.risk.modes import ModeState
 from bot.risk.stops import StopState
 from bot.risk.throttle import ThrottleState
@@ -89,6 +93,11 @@ class EngineState(msgspec.Struct):
     now_ns: Nanos = Nanos(0)
     session: Session = msgspec.field(default_factory=Session)
     market: MarketState = msgspec.field(default_factory=MarketState)
+    panel: Panel = msgspec.field(default_factory=Panel)
+    models: ModelsState = msgspec.field(default_factory=ModelsState)
+    caps: dict[Coin, CoinCaps] = {}
+    """Leverage caps in use."""
+    governor: GovernorState = msgspec.field(default_factory=GovernorState)
     ledger: LedgerState = msgspec.field(default_factory=LedgerState)
     modes: ModeState = msgspec.field(default_factory=ModeState)
     stops: StopState = msgspec.field(default_factory=StopState)

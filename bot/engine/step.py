@@ -7,6 +7,7 @@ import msgspec
 from bot.domain.commands import AnyCommand
 from bot.domain.orders import Refusal
 from bot.domain.values import Nanos
+from bot.engine.governor_state import GovernorRecord
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -42,6 +43,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     actions: tuple[str, ...]
     binding: tuple[str, ...]
     data_age_ns_max: int
+    governor: GovernorRecord | None = None
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):

@@ -10,6 +10,7 @@ from bot.domain.events import Fill, ForcedFill
 from bot.domain.instrument import Instrument
 from bot.domain.orders import Refusal
 from bot.domain.values import InstrumentId, Nanos, Owner, Venue
+from bot.engine.governor_memory import GovernorMemory
 from bot.engine.params import EngineParams
 from bot.engine.state import EngineState, VenueState
 from bot.engine.step import DecisionRecord, Note
@@ -22,11 +23,14 @@ from bot.risk.modes import Reason
 class Turn:
     """Collects the commands, refusals, notes and record of one step."""
 
-    def __init__(self, state: EngineState, ledger: Ledger, params: EngineParams, now_ns: Nanos) -> None:
+    def __init__(self, state: EngineState, ledger: Ledger, params: EngineParams, now_ns: Nanos,
+                 memory: GovernorMemory | None = None) -> None:
+        """`memory`: the engine's cache; a turn without one computes what it needs."""
         self.state = state
         self.ledger = ledger
         self.params = params
         self.now_ns = now_ns
+        self.memory = memory if memory is not None else GovernorMemory()
         self.commands: list[AnyCommand] = []
         self.refusals: list[Refusal] = []
         self.notes: list[Note] = []

@@ -38,6 +38,10 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """Equal opening orders that left within the last second."""
     round_trips: int = 0
     """How often the order's pair was left within a day."""
+    pool_needs_usd: float = 0.0
+    """Equity that the leverage caps ask of the venue's futures wallet at worst, this order filled."""
+    volatility_unknown: bool = False
+    """Nothing says how far this coin's price goes: no leverage is allowed."""
 
 
 RUNAWAY = frozenset({
@@ -92,6 +96,8 @@ def _checks(exposure: Exposure, limits: RiskLimits) -> tuple[tuple[str, float, f
         ("round_trips_per_day_max", float(exposure.round_trips + 1), float(limits.round_trips_per_day_max)),
     ]
     if exposure.is_perp:
+        checks.append(("volatility_unknown", float(exposure.volatility_unknown), 0.0))
+        checks.append(("leverage_cap", exposure.pool_needs_usd, exposure.venue_futures_equity_usd))
         checks.append(("perp_leverage_max", exposure.venue_perp_usd + order,
                        limits.perp_leverage_max * exposure.venue_futures_equity_usd))
     return tuple(checks)

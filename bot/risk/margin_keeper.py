@@ -3,7 +3,9 @@
 The distance of a pool is the smallest common relative move d of all its marks, each against its own position, at which
 equity meets maintenance margin: `(E - MM) / (N + MM)` with E = wallet + unrealised, N gross notional and MM the
 maintenance margin at mark (for one short position this is the exact rule of quant reference 2.4; for several it is
-conservative). Below 60 % of its value at entry free collateral moves, below 40 % both legs shrink together.
+conservative). It is measured against a reference: its value at entry, or what the leverage caps ask for now, whichever
+is more. Below 60 % of it free collateral moves, below 40 % both legs shrink together. Money that could come too late
+for what the price may do meanwhile is left where it is.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     spot: bool
     free_usd: float
     fee_usd: float
+    outlast: float = 0.0
+    """Adverse move (fraction) that the pool must outlast until the money is there: nearer to liquidation it is late."""
 
 
 class TopUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +84,8 @@ def keep(
     missing = pool.equity_for(reference) - pool.equity_usd - in_flight_usd
     top_ups: list[TopUp] = []
     for source in sources:
+        if pool.distance is not None and pool.distance <= source.outlast:
+            continue
         amount = min(missing, source.free_usd - source.fee_usd)
         if missing > 0 and amount > max(1.0, 10 * source.fee_usd):
             top_ups.append(TopUp(source=source, amount_usd=amount))

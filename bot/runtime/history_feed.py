@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 
 from bot.domain.errors import ConfigRefused, DataRefused
-from bot.domain.events import EVENT_RANK, MarketEvent
-from bot.domain.instrument import Instrument
+from bot.domain.events import EVENT_RANK, ClosesKnown, MarketEvent
+from bot.domain.instrument import Instrument, kind_of_symbol
 from bot.domain.ports import Due
 from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos
+from bot.runtime.history_closes import closes_known
 from bot.runtime.history_events import events_between, warmup_between
 from bot.runtime.history_legs import Leg
 from bot.runtime.history_load import WARMUP_NS, Request, load_legs
@@ -39,10 +40,10 @@ class HistoryFeed:
     """
 
     def __init__(self, legs: tuple[Leg, ...], coverage: tuple[Coverage, ...], hurdle: Rates | None, data_hash: str,
-                 from_ns: int, to_ns: int) -> None:
+                 from_ns: int, to_ns: int, known: tuple[ClosesKnown, ...] = ()) -> None:
         self.data_hash = data_hash
         self.from_ns, self.to_ns = Nanos(from_ns), Nanos(to_ns)
-        self._legs, self._coverage, self._hurdle = legs, coverage, hurdle
+        self._legs, self._coverage, self._hurdle, self._known = legs, coverage, hurdle, known
         self._next_chunk_ns = from_ns
         self._events: list[MarketEvent] = []
         self._place = 0
@@ -70,8 +71,11 @@ class HistoryFeed:
         """Bars have no finer ticks to show."""
 
     def warmup(self) -> tuple[MarketEvent, ...]:
-        """Settlements and closes of the 90 days before `from_ns`, to warm forecasts and medians; no quotes or marks."""
-        return tuple(warmup_between(self._legs, self.from_ns - WARMUP_NS, self.from_ns))
+        """Settlements and closes of the 90 days before `from_ns`, to warm forecasts and medians; no quotes or marks.
+
+        At `from_ns` itself the closes of up to 750 days before it, for the models.
+        """
+        return (*warmup_between(self._legs, self.from_ns - WARMUP_NS, self.from_ns), *self._known)
 
     def coverage(self) -> tuple[Coverage, ...]:
         """Every series used in the period, with its gaps and stand-ins."""
@@ -154,4 +158,5 @@ def open_history(data_dir: Path, venues: Sequence[str], coins: Sequence[str], fr
             part = hurdle.ts_ns[(hurdle.ts_ns >= from_ns - NS_PER_DAY) & (hurdle.ts_ns < to_ns)]
             note = "business days: the last one serves until the next"
             coverage = (*coverage, bar_coverage(hurdle.coverage.series, part, NS_PER_DAY, (note,)))
-        return HistoryFeed(legs, coverage, hurdle, folder.data_hash(), from_ns, to_ns)
+        known = closes_known(folder, [(leg.venue, leg.symbol, kind_of_symbol(leg.symbol)) for leg in legs], from_ns)
+        return HistoryFeed(legs, coverage, hurdle, folder.data_hash(), from_ns, to_ns, known)

@@ -51,6 +51,7 @@ from bot.telemetry.names import LogEvent
 
 _ANSWER_RANK: Final = EVENT_RANK[Fill]
 _STOP_LOOK_NS: Final = 20_000_000
+_FIT_LOOK_S: Final = 1.0
 _BEHIND_NS_MAX: Final = 2_000_000_000
 
 Helpers = tuple[tuple[str, Callable[["Daemon"], Coroutine[None, None, None]]], ...]
@@ -202,7 +203,12 @@ class Daemon:
             if paced and await self._ahead_of_time(now_ns):
                 turn_ends_ns = self.clock.monotonic_ns() + slice_ns
                 continue
-            event = self._schedule.pop(self.pacer.reached_ns(now_ns) if paced else None)
+            until_ns = self.pacer.reached_ns(now_ns) if paced else None
+            if self._schedule.waits_for_fit(until_ns):
+                await self._fit_made()
+                turn_ends_ns = self.clock.monotonic_ns() + slice_ns
+                continue
+            event = self._schedule.pop(until_ns)
             if event is not None:
                 await self._step(event, now_ns)
             elif self._schedule.next_ns() is None:
@@ -242,6 +248,12 @@ class Daemon:
                 reached_ns = self.pacer.reached_ns(self.clock.monotonic_ns())
                 at_ns = Nanos(max(at_ns, min(reached_ns, due_ns)))
             self._schedule.inject(msgspec.structs.replace(control, at_ns=at_ns))
+
+    async def _fit_made(self) -> None:
+        """Wait for the fit that is due, or for an operator: simulated time stands still meanwhile."""
+        loop = asyncio.get_running_loop()
+        self._schedule.fits.when_ready(lambda: loop.call_soon_threadsafe(self.inbox.interrupt))
+        await self.inbox.wait(_FIT_LOOK_S)
 
     async def _ahead_of_time(self, now_ns: int) -> bool:
         """Wait for the next instant, an order or a commit that is due; True if the loop should look again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from bot.domain.commands import Alert, AnyCommand, CancelOrder, ShowTicks, SubmitOrder, Transfer
+from bot.domain.commands import Alert, AnyCommand, CancelOrder, FitModels, ShowTicks, SubmitOrder, Transfer
 from bot.domain.events import RejectReason, TransferEnded
 from bot.domain.values import ZERO, Nanos
 from bot.engine.step import Step
@@ -39,7 +39,7 @@ class Outbox:
             if step.record or step.refusals or step.notes or any(isinstance(c, Alert) for c in step.commands):
                 self._writer.start_commit()
         for command in step.commands:
-            if isinstance(command, Alert | ShowTicks):
+            if isinstance(command, Alert | ShowTicks | FitModels):
                 self._schedule.handle(at_ns, (command,))
             elif written or self._may_leave_unwritten(command):
                 await self._senders.send(at_ns, command)

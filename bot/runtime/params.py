@@ -10,7 +10,7 @@ from bot.domain.errors import ConfigRefused
 
 
 class RuntimeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the daemon runs; none of it changes what the engine decides."""
+    """How the daemon runs; none of it but `fit_delay_s` changes what the engine decides."""
 
     speed: float = 600.0
     """Simulated seconds per real second; `inf`: as fast as possible."""
@@ -41,6 +41,9 @@ class RuntimeParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     control_line_bytes_max: int = 65_536
     control_timeout_s: float = 5.0
     """A client that does not read its answer for so long is cut off."""
+
+    fit_delay_s: float = 5.0
+    """In simulated time a model fit returns so long after it was asked for, in every driver alike."""
 
     def __post_init__(self) -> None:
         if not (1 <= self.crashes_reduce_only <= self.crashes_max <= 1_000 and 10 <= self.crash_window_s <= 86_400):

@@ -1,4 +1,4 @@
-"""The one order of everything in simulated time: market, the venue's answers, deadlines, calendar, what is handed in.
+"""The one order of everything in simulated time: market, venues' answers, fits, deadlines, calendar, what is handed in.
 
 The order is (instant, `EVENT_RANK`), then handed-in events, then the market, then the exchange; each of these keeps its
 own order of venue and arrival. Backtest, daemon and fault simulation pop the same schedule.
@@ -10,12 +10,13 @@ import heapq
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from bot.domain.commands import Alert, AnyCommand, ShowTicks
+from bot.domain.commands import Alert, AnyCommand, FitModels, ShowTicks
 from bot.domain.errors import Fatal
 from bot.domain.events import EVENT_RANK, AnyEvent, CalendarFired, DeadlineReached
 from bot.domain.ports import Exchange, MarketSource
 from bot.domain.values import NS_PER_MINUTE, Nanos
 from bot.runtime.calendar import Calendar
+from bot.runtime.model_fits import InlineFitter, ModelFits
 
 _DEADLINE_RANK: Final = EVENT_RANK[DeadlineReached]
 _CALENDAR_RANK: Final = EVENT_RANK[CalendarFired]
@@ -24,7 +25,7 @@ _DRAIN_NS: Final = NS_PER_MINUTE
 """After the end answers on their way still arrive for this long."""
 _NEVER: Final = (1 << 62, 0)
 
-_HANDED_IN, _MARKET, _EXCHANGE, _DEADLINE, _CALENDAR, _NOTHING = range(6)
+_HANDED_IN, _MARKET, _EXCHANGE, _DEADLINE, _CALENDAR, _FITS, _NOTHING = range(7)
 
 
 def ignore_alert(at_ns: int, alert: Alert) -> None:
@@ -36,7 +37,7 @@ class Schedule:
 
     def __init__(self, market: MarketSource, exchange: Exchange, calendar: Calendar, end_ns: int,
                  start_ns: int = 0, on_alert: Callable[[int, Alert], None] = ignore_alert,
-                 observed_ns: int = -1) -> None:
+                 observed_ns: int = -1, fits: ModelFits | None = None) -> None:
         """Join the sources.
 
         Args:
@@ -48,12 +49,14 @@ class Schedule:
             on_alert: takes the engine's alerts.
             observed_ns: the exchange has seen the market up to here already (it remembers more than the journal
                 after a crash); such events go to the engine alone.
+            fits: who fits models; None: they are fitted where they are asked for.
         """
         self._market = market
         self._exchange = exchange
         self._calendar = calendar
         self._end_ns = end_ns
         self._on_alert = on_alert
+        self.fits = fits if fits is not None else ModelFits(InlineFitter())
         self._observed_ns = observed_ns
         self._now_ns = start_ns
         self._market_ns = start_ns
@@ -89,6 +92,8 @@ class Schedule:
                 event = self._exchange.pop()
                 if event is None:
                     continue
+            elif source == _FITS:
+                event = self.fits.pop()
             elif source == _DEADLINE:
                 event = self._deadline(at_ns)
             elif source == _HANDED_IN:
@@ -102,6 +107,13 @@ class Schedule:
                 self._now_ns, self._deadlines_here = event.at_ns, 0
             return event
 
+    def waits_for_fit(self, until_ns: int | None = None) -> bool:
+        """Whether the next event is a fit that its worker has not finished."""
+        if self.fits.next_due() is None or self.fits.ready():
+            return False
+        (at_ns, _), source = self._next()
+        return source == _FITS and (until_ns is None or at_ns <= until_ns)
+
     def handle(self, at_ns: int, commands: Iterable[AnyCommand]) -> None:
         """Carry out what the engine asked for at `at_ns`."""
         for command in commands:
@@ -109,6 +121,8 @@ class Schedule:
                 self._on_alert(at_ns, command)
             elif isinstance(command, ShowTicks):
                 self._market.show_ticks(Nanos(command.until_ns), at_ns)
+            elif isinstance(command, FitModels):
+                self.fits.begin(at_ns, command)
             else:
                 self._exchange.handle(Nanos(at_ns), command)
 
@@ -132,6 +146,9 @@ class Schedule:
             due, source = exchange_due, _EXCHANGE
         if self._handed_in and self._handed_in[0][:2] <= due:
             due, source = self._handed_in[0][:2], _HANDED_IN
+        fit_due = self.fits.next_due()
+        if fit_due is not None and fit_due < due:
+            due, source = (max(fit_due[0], self._now_ns), fit_due[1]), _FITS
         if self._wake_ns is not None:
             deadline = (max(self._wake_ns, self._now_ns), _DEADLINE_RANK)
             if deadline < due:

@@ -35,6 +35,9 @@ _WARMUP_HOURS: Final = 80
 _DEAF: Final = (FaultKind.VENUE_DOWN, FaultKind.READS_DOWN, FaultKind.BANNED, FaultKind.RATE_STORM,
                 FaultKind.MAINTENANCE)
 """While one of these lasts nobody can be blamed for what a venue did not tell or do."""
+_HISTORY_DAYS: Final = 45
+_HISTORY_LONG_DAYS: Final = 280
+_LONG_EVERY: Final = 4
 
 
 def small_market(params: EmbeddedParams) -> EmbeddedParams:
@@ -63,8 +66,13 @@ def eager(params: EngineParams) -> EngineParams:
         slow_half_life_h=24.0, mean_doubt_h=0.0, mean_weight=1.0,
     )
     risk = msgspec.structs.replace(params.risk, daily_loss_stop_pct=20.0, drawdown_stop_pct=50.0)
-    return msgspec.structs.replace(params, carry=carry, risk=risk, rebalance_every_s=REBALANCE_NS // NS_PER_S,
-                                   rebalance_offset_s=REBALANCE_OFFSET_NS // NS_PER_S)
+    # the governor works, with limits that leave the sizes to the strategy: what it cuts makes no orders to be lost
+    caps = msgspec.structs.replace(params.governor.caps, touch_probability=0.1, reaction_probability=0.1)
+    governor = msgspec.structs.replace(params.governor, caps=caps, young_days=0, es_limit_share=0.5,
+                                       stress_loss_max_pct=50.0, bucket_share_max=1.0)
+    return msgspec.structs.replace(
+        params, carry=carry, risk=risk, governor=governor, rebalance_every_s=REBALANCE_NS // NS_PER_S,
+        rebalance_offset_s=REBALANCE_OFFSET_NS // NS_PER_S)
 
 
 class SimWorld:
@@ -78,7 +86,10 @@ class SimWorld:
         self.market = EmbeddedMarket(market_params, plan.seed, plan.start_ns, plan.end_ns)
         self._instruments: dict[InstrumentId, Instrument] = {i.id: i for i in self.market.instruments()}
         self.exchange = SimulatedExchange(tuple(self._instruments.values()), simulated, plan.seed, faults=plan.faults)
-        warmup = self.market.funding_history(_WARMUP_HOURS)
+        # some seeds have history for a fit, the others go by their fallbacks
+        days = _HISTORY_LONG_DAYS if plan.seed % _LONG_EVERY == 0 else _HISTORY_DAYS
+        rates = self.market.funding_history(_WARMUP_HOURS)
+        warmup: tuple[MarketEvent, ...] = (*rates, *self.market.closes_before(days))
         self.first_ns = Nanos(min((event.at_ns for event in warmup), default=plan.start_ns) - 1)
         listed = ListingsMarket(self.market, self._instruments.values(), plan.faults.strikes)
         self.schedule = Schedule(listed, self.exchange, Calendar(JOBS, plan.start_ns), plan.end_ns + 1,

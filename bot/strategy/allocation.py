@@ -8,7 +8,7 @@ import msgspec
 
 from bot.domain.values import Coin, Venue
 from bot.strategy.params import CarryParams
-from bot.strategy.verdict import Action, Candidate, PairKind, Verdict
+from bot.strategy.verdict import Action, Candidate, PairKind, PairMargin, Verdict
 
 UNTOUCHED = ("leg_halted", "data_missing", "in_motion")
 """Verdicts on held pairs that say nothing about their size."""
@@ -30,6 +30,14 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     """Smallest tradable notional of each candidate that may open or grow (`execution/rounding`)."""
     largest_usd: Mapping[str, float]
     """Notional that the visible depth of both legs lets in and out, for the same candidates."""
+    margins: Mapping[str, PairMargin] = {}
+    """What the leverage caps ask of each candidate's legs; one that is missing stands at the configured leverage."""
+    capital_scale: float = 1.0
+    """Share of what all pairs may bind that the drawdown ladder leaves."""
+    buckets: Mapping[Coin, int] = {}
+    """Coins that move together share a number; one that is missing stands alone."""
+    bucket_share_max: float = 1.0
+    """Most of the equity that the pairs of one bucket may bind."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +48,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     """OPEN, HOLD (perhaps at another size: `resized`) or CLOSE."""
     reason: str
-    """The verdict's reason, or the cap that bound the size: `coin_share`, `venue_share`, `venue_funds`, `equity`."""
+    """The verdict's reason, or the cap that bound the size: `coin_share`, `bucket_share`, `venue_share`, `venue_funds`,
+    `equity`, `drawdown`, `depth`, or a limit of the governor (`es`, `stress`, ...)."""
     resized: bool = False
 
 
@@ -66,13 +75,20 @@ def notional_for_capital(capital_usd: float, capital_per_notional: float) -> flo
     return capital_usd / capital_per_notional
 
 
-def wallet_shares(candidate: Candidate, params: CarryParams) -> tuple[tuple[Venue, float, float], ...]:
+def wallet_shares(candidate: Candidate, params: CarryParams,
+                  margin: PairMargin | None = None) -> tuple[tuple[Venue, float, float], ...]:
     """Per venue of the pair: (venue, spot cash, futures collateral) per unit of notional; the reserve is collateral."""
-    margin = 1.0 / params.leverage
+    usual = 1.0 / params.leverage
+    margin = margin if margin is not None else PairMargin(usual, usual)
     if candidate.kind is PairKind.PERP_PERP:
-        half = margin + params.reserve_rho / 2.0
-        return (candidate.long_venue, 0.0, half), (candidate.short_venue, 0.0, half)
-    return ((candidate.long_venue, 1.0, margin + params.reserve_rho),)
+        half = params.reserve_rho / 2.0
+        return (candidate.long_venue, 0.0, margin.long + half), (candidate.short_venue, 0.0, margin.short + half)
+    return ((candidate.long_venue, 1.0, margin.short + params.reserve_rho),)
+
+
+def capital_of(candidate: Candidate, params: CarryParams, margin: PairMargin | None = None) -> float:
+    """Capital bound per unit of notional, both legs and the reserve."""
+    return sum(spot + futures for _, spot, futures in wallet_shares(candidate, params, margin))
 
 
 def allocate(verdicts: Sequence[Verdict], book: Book, params: CarryParams) -> Allocation:
@@ -112,10 +128,15 @@ class _Room:
         self.pairs = 0
         self.binding: list[str] = []
         equity = max(book.equity_usd, 0.0)
-        self.equity_usd = equity * params.equity_share_max * slack
+        self.margins = book.margins
+        self.equity_usd = equity * params.equity_share_max * book.capital_scale * slack
+        self.cut_by_ladder = book.capital_scale < 1.0
         self.coin_cap_usd = equity * params.coin_share_max * slack
         several = len(book.venue_equity_usd) > 1
         self.coins: dict[Coin, float] = {}
+        self.bucket_of = book.buckets
+        self.bucket_cap_usd = equity * book.bucket_share_max * slack
+        self.buckets: dict[int, float] = {}
         self.venue_share: dict[Venue, float] = {}
         self.venue_funds: dict[Venue, float] = {}
         for venue, funds in book.venue_equity_usd.items():
@@ -129,21 +150,29 @@ class _Room:
 
     def change(self, candidate: Candidate, notional_usd: float) -> None:
         """A bound pair grows or (negative) shrinks by so much."""
-        capital = notional_usd * self.params.capital_per_notional(candidate.perp_legs)
+        margin = self.margins.get(candidate.key)
+        capital = notional_usd * capital_of(candidate, self.params, margin)
         self.equity_usd -= capital
+        bucket = self.bucket_of.get(candidate.coin)
+        if bucket is not None:
+            self.buckets[bucket] = self.buckets.get(bucket, 0.0) + capital
         self.coins[candidate.coin] = self.coins.get(candidate.coin, 0.0) + capital
-        for venue, spot, futures in wallet_shares(candidate, self.params):
+        for venue, spot, futures in wallet_shares(candidate, self.params, margin):
             self.venue_share[venue] = self.venue_share.get(venue, 0.0) - notional_usd * (spot + futures)
             self.venue_funds[venue] = self.venue_funds.get(venue, 0.0) - notional_usd * (spot + futures)
 
     def most_usd(self, candidate: Candidate) -> tuple[float, str]:
         """How much more notional the pair could take, and the cap that says so; negative: caps are exceeded."""
-        capital = self.params.capital_per_notional(candidate.perp_legs)
+        margin = self.margins.get(candidate.key)
+        capital = capital_of(candidate, self.params, margin)
         limits = [
-            (self.equity_usd / capital, "equity"),
+            (self.equity_usd / capital, "drawdown" if self.cut_by_ladder else "equity"),
             ((self.coin_cap_usd - self.coins.get(candidate.coin, 0.0)) / capital, "coin_share"),
         ]
-        for venue, spot, futures in wallet_shares(candidate, self.params):
+        bucket = self.bucket_of.get(candidate.coin)
+        if bucket is not None:
+            limits.append(((self.bucket_cap_usd - self.buckets.get(bucket, 0.0)) / capital, "bucket_share"))
+        for venue, spot, futures in wallet_shares(candidate, self.params, margin):
             limits.append((self.venue_share.get(venue, 0.0) / (spot + futures), "venue_share"))
             limits.append((self.venue_funds.get(venue, 0.0) / (spot + futures), "venue_funds"))
         return min(limits)

@@ -11,6 +11,7 @@ from bot.domain.values import HOURS_PER_YEAR, NS_PER_HOUR
 from bot.market.basis import BasisTracker
 from bot.market.costs import PairCosts
 from bot.market.funding import FundingHistory
+from bot.strategy.allocation import capital_of
 from bot.strategy.funding_forecast import PairForecast, cap_binding, mean_over, pair_forecast, pinned_against
 from bot.strategy.params import CarryParams
 from bot.strategy.thresholds import bands
@@ -42,7 +43,7 @@ class _Sums:
         self, inputs: PairInputs, forecast: PairForecast, costs: PairCosts, basis: BasisTracker, basis_now_bps: float,
         params: CarryParams,
     ) -> None:
-        self.capital = params.capital_per_notional(inputs.candidate.perp_legs)
+        self.capital = capital_of(inputs.candidate, params, inputs.margin)
         given = inputs.hurdle_annual
         self.source = "default" if given is None else "series"
         yearly = (params.hurdle_annual if given is None else given) + params.risk_premium_annual

@@ -53,6 +53,13 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """`long|short`: names the pair; also the last word in ties."""
 
 
+class PairMargin(msgspec.Struct, frozen=True):
+    """Equity that each leg's futures wallet must hold per unit of notional: 1 / leverage. 0 for a spot leg."""
+
+    long: float
+    short: float
+
+
 class Held(msgspec.Struct, frozen=True, kw_only=True):
     """What a judgement needs to know of a pair that is held."""
 
@@ -79,6 +86,8 @@ class PairInputs(msgspec.Struct, frozen=True, kw_only=True):
     """Both legs have a quote now. False: a held pair stays, none is opened."""
     delisting: bool = False
     """A leg is scheduled to be removed."""
+    margin: PairMargin | None = None
+    """What the leverage caps ask of the legs; None: the configured leverage."""
     held: Held | None = None
     closed_ns: Nanos | None = None
     """When this pair was last left (cool-down)."""
@@ -125,6 +134,7 @@ REASONS = (
     "data_missing",             # hold: judged blind, so nothing is changed
     "carry_below_costs",        # idle: expected net over the horizon below the buffer
     "carry_below_threshold",    # idle: net is positive, yet waiting is worth more
+    "volatility_unknown",       # idle: no model and no history say how far its price goes
     "cool_down", "borrow_unknown", "underlying_differs", "funding_unknown", "funding_warming_up", "funding_stale",
     "basis_unknown", "basis_warming_up", "costs_unknown", "depth_thin", "cap_binding", "delisting",   # idle
     "carry_gone",               # close: the expected loss of staying exceeds the cost of leaving

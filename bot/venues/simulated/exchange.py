@@ -10,6 +10,7 @@ from bot.domain.commands import (
     AnyCommand,
     ArmDeadMan,
     CancelOrder,
+    FitModels,
     QueryOrder,
     ReadAccount,
     ShowTicks,
@@ -50,7 +51,7 @@ from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue,
 from bot.venues.simulated.streams import Streams
 from bot.venues.simulated.transfers import Transfers
 
-_NOT_FOR_VENUES = (Alert, ShowTicks)
+_NOT_FOR_VENUES = (Alert, ShowTicks, FitModels)
 
 
 class SimulatedExchange:

@@ -15,10 +15,16 @@ from bot.engine.engine import Engine
 from bot.engine.params import EngineParams
 from bot.engine.turn import Turn
 from bot.portfolio.pairs import PairState
+from bot.quant.leverage_cap import CapRules
+from bot.risk.governor_params import GovernorParams
 from bot.risk.modes import Mode
 from bot.risk.params import RiskLimits
 from bot.strategy.params import CarryParams
 from tests.unit.engine.driving import ALPHA, BETA, PERP, PERP_B, SPOT, T0, TWO_VENUES, Drive, Prices
+
+LATE = GovernorParams(
+    young_days=0, bucket_share_max=1.0, caps=CapRules(touch_probability=0.1, reaction_probability=0.1))
+"""Caps that accept a tenth: the keeper has to act because the governor does not."""
 
 
 def rising(pct_per_hour: float, until_h: float, from_h: float = 1.0) -> Prices:
@@ -37,7 +43,7 @@ def margin_transfers(drive: Drive) -> list[Transfer]:
 
 def test_a_rise_moves_spot_cash_to_the_short_before_anything_shrinks() -> None:
     """Below 60 % of its distance at entry the pool is topped up from the venue's own spot wallet."""
-    params = EngineParams(carry=CarryParams(coin_share_max=0.8))
+    params = EngineParams(carry=CarryParams(coin_share_max=0.8), governor=LATE)
     drive = Drive(prices=rising(2, 12), params=params, usd=8_000).run()
     transfers = margin_transfers(drive)
     assert transfers
@@ -48,8 +54,8 @@ def test_a_rise_moves_spot_cash_to_the_short_before_anything_shrinks() -> None:
 
 def test_without_free_cash_both_legs_shrink_together_and_nothing_is_liquidated() -> None:
     """Below 40 % the pair is reduced; it stays whole and alive."""
-    params = EngineParams(carry=CarryParams(coin_share_max=1.0))
-    drive = Drive(prices=rising(8, 10), params=params, usd=3_000)
+    params = EngineParams(carry=CarryParams(coin_share_max=1.0), governor=LATE)
+    drive = Drive(prices=rising(30, 2), params=params, usd=3_000)
     drive.exchange.deposit(T0, ALPHA, Wallet.SPOT, Decimal(2_500), "d")
     drive.run()
     assert "margin_reduce" in drive.notes

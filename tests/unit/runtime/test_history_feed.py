@@ -12,6 +12,7 @@ from bot.domain.errors import ConfigRefused, DataRefused
 from bot.domain.events import (
     EVENT_RANK,
     BarsClosed,
+    ClosesKnown,
     Event,
     FundingSettled,
     InstrumentsChanged,
@@ -235,9 +236,12 @@ def test_dated_rules_change_on_their_day(tmp_path: Path) -> None:
 
 
 def test_warmup_has_closes_and_settlements_of_before_and_no_quotes(tmp_path: Path) -> None:
-    """All stamped before the first instant; the feed itself begins at it."""
+    """All stamped before the first instant; at it comes what was known of the past, and the feed itself begins."""
     feed = opened(perp_folder(tmp_path, count=480), "2024-01-10", "2024-01-11")
-    warm = feed.warmup()
+    *warm, known = feed.warmup()
+    assert isinstance(known, ClosesKnown)
+    assert known.at_ns == ns("2024-01-10")
+    assert known.closes[0].closes[-1] is not None
     assert {type(event) for event in warm} == {BarsClosed, FundingSettled}
     assert max(event.at_ns for event in warm) < ns("2024-01-10")
     assert sum(isinstance(event, FundingSettled) for event in warm) == 27

@@ -89,6 +89,16 @@ class BasisModel:
         end = np.concatenate([end_state(paths), end_state(smooth)])
         return BasisDay(premium, smooth, paths[self._latents + len(self._perps):], end)
 
+    def hours(self, seed: int, hours: int) -> tuple[Array, Array]:
+        """Hourly premium, shape (n_perps, hours), and spot noise, (n_spots, hours): the same law in steps of an hour.
+
+        Drawn from streams of their own, planted events left out.
+        """
+        names = tuple(f"before/{name}" for name in self._names)
+        first = np.array([stream(seed, f"{name}/first", 0).standard_normal() for name in names]) * self._sd
+        paths = mean_reverting(first, self._decay**60, self._sd, normals(seed, names, 0, hours))
+        return self._premium(paths), paths[self._latents + len(self._perps):]
+
     def _premium(self, paths: Array) -> Array:
         # five scaled rows are added one by one: a matrix product would add in an order that depends on the machine
         latent = np.zeros((len(self._perps), paths.shape[1]))

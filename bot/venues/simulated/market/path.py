@@ -11,11 +11,13 @@ import numpy as np
 
 from bot.domain.errors import ConfigRefused
 from bot.domain.instrument import Instrument
+from bot.domain.market_events import ClosesKnown
 from bot.venues.simulated.market.basis import BasisModel
 from bot.venues.simulated.market.funding import FundingDay, FundingState, first_funding_state, funding_day
 from bot.venues.simulated.market.instruments import Row, rows_of
 from bot.venues.simulated.market.listings import with_default_listings
 from bot.venues.simulated.market.params import EmbeddedParams
+from bot.venues.simulated.market.prehistory import closes_before
 from bot.venues.simulated.market.returns import ReturnsState, first_state, planted, returns_day
 from bot.venues.simulated.market.streams import Array
 
@@ -98,6 +100,10 @@ class PathModel:
             settled = self._funding(premium.premium, funding)
             basis, funding = premium.end, settled.end
             yield day, settled, DayState(day + 1, returns, basis, funding)
+
+    def closes_before(self, start_ns: int, days: int) -> tuple[ClosesKnown, ...]:
+        """Closes and funding of the days before `start_ns`, the midnight of day 0."""
+        return closes_before(self.params, self.rows, self._basis, self.seed, start_ns, days)
 
     def start(self) -> DayState:
         """The state at the midnight that begins day 0."""

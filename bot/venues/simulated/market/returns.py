@@ -82,6 +82,32 @@ def returns_day(params: EmbeddedParams, seed: int, day: int, state: ReturnsState
     return ReturnsDay(log_price, vol_minute / (hourly * _long_run_vol(params)[:, None]), vol_minute, end)
 
 
+def hourly_moves(params: EmbeddedParams, seed: int, hours: int) -> Array:
+    """Log moves hour by hour from the same law, shape (n_coins, hours), from streams of their own; nothing planted."""
+    coins = params.coins
+    names = ("vol/weeks", "vol/day", "vol/hour", *(f"vol/{coin.coin}" for coin in coins))
+    names = tuple(f"before/{name}" for name in names)
+    half_lives = np.array([*params.vol_half_lives_h, *(params.vol_own_half_life_h for _ in coins)])
+    sds = _log_vol_sds(params)
+    first = np.array([stream(seed, f"{name}/first", 0).standard_normal() for name in names]) * sds
+    log_vol = mean_reverting(first, minute_decay(half_lives) ** 60, sds, normals(seed, names, 0, hours))
+    market = log_vol[:_LEVELS].sum(axis=0)
+    variance = float(sum(sd * sd for sd in params.vol_log_sds))
+    own_variance = params.vol_share**2 * variance + params.vol_own_log_sd**2
+    hourly = np.resize(_hour_profile()[::60], hours)
+    factor_vol = np.exp(market - variance) * hourly * _diffusive(params.market_vol_1h_pct, params.jumps_per_day, params)
+    own_vol = np.exp(params.vol_share * market + log_vol[_LEVELS:] - own_variance) * hourly * np.array([
+        _diffusive(coin.residual_vol_1h_pct, coin.jumps_per_day, params) for coin in coins])[:, None]
+    shocks = normals(seed, ("before/market", "before/alts", *(f"before/{coin.coin}" for coin in coins)), 0, hours)
+    own = np.sqrt(params.alt_correlation) * shocks[1] + np.sqrt(1.0 - params.alt_correlation) * shocks[2:]
+    beta = np.array([coin.beta for coin in coins])[:, None]
+    market_jumps = _hourly_jumps(params, seed, "before/jumps", hours, params.jumps_per_day)
+    moves = beta * (factor_vol * shocks[0] + market_jumps) + own_vol * own
+    for row, coin in enumerate(coins):
+        moves[row] += _hourly_jumps(params, seed, f"before/jumps/{coin.coin}", hours, coin.jumps_per_day)
+    return np.asarray(moves, dtype=np.float64)
+
+
 def planted(params: EmbeddedParams, day: int, what: str) -> Array:
     """Planted events of the day, shape (n_coins, 1440): log moves per minute, or premium shifts in bp."""
     table = np.zeros((len(params.coins), MINUTES_PER_DAY))
@@ -132,6 +158,16 @@ def _shocks(params: EmbeddedParams, seed: int, name: str, day: int) -> Array:
     nu = params.shock_nu
     draws = stream(seed, name, day).standard_t(nu, MINUTES_PER_DAY) * np.sqrt((nu - 2.0) / nu)
     return np.asarray(np.clip(draws, -_SHOCK_MAX, _SHOCK_MAX), dtype=np.float64)
+
+
+def _hourly_jumps(params: EmbeddedParams, seed: int, name: str, hours: int, per_day: float) -> Array:
+    """Laplace jumps as log moves per hour."""
+    draws = stream(seed, name, 0)
+    counts = draws.poisson(per_day / 24.0, hours)
+    sizes = draws.laplace(params.jump_mean_pct, params.jump_sd_pct / np.sqrt(2.0), int(counts.sum())) / 100.0
+    moves = np.zeros(hours)
+    np.add.at(moves, np.repeat(np.arange(hours), counts), sizes)
+    return moves
 
 
 def _jumps(params: EmbeddedParams, seed: int, name: str, day: int, per_day: float) -> Array:

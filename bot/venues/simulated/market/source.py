@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from bot.domain.events import EVENT_RANK, FundingSettled, MarketEvent
+from bot.domain.events import EVENT_RANK, ClosesKnown, FundingSettled, MarketEvent
 from bot.domain.instrument import Instrument
 from bot.domain.ports import Due
 from bot.domain.values import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, Nanos
@@ -13,6 +13,7 @@ from bot.venues.simulated.market.events import GridEvent, announced_changes, hou
 from bot.venues.simulated.market.instruments import with_interval
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.market.path import HISTORY_DAYS, DayState, path_model
+from bot.venues.simulated.market.prehistory import DAYS
 from bot.venues.simulated.market.ticks import minute_ticks
 
 HISTORY_HOURS = 21 * 24
@@ -110,6 +111,16 @@ class EmbeddedMarket:
             event for day, funding in days
             for event in settlements(funding, self._origin_ns + day * NS_PER_DAY, self._layout, self._model.perps)
             if after_ns < event.at_ns <= self._start_ns)
+
+    def closes_before(self, days: int = DAYS) -> tuple[ClosesKnown, ...]:
+        """Closes and funding of the days before the start, one event per venue at `start_ns`: the models' history.
+
+        Raises:
+            ValueError: if the market does not begin at a midnight.
+        """
+        if self._start_ns != self._origin_ns:
+            raise ValueError(f"start_ns {self._start_ns} is not 00 UTC: a close would lie in the future")
+        return self._model.closes_before(self._start_ns, days)
 
     def _head(self) -> deque[MarketEvent]:
         """The queue with the earliest event; a tick never falls on a whole minute, so there are no ties."""
