@@ -26,7 +26,7 @@ def run_report(settings: Settings, options: ReportOptions) -> RunReport:
 
     The venues' own books are not in the journal: the residual is not checked, and the report says so.
     """
-    path = _journal_of(options)
+    path = journal_of(options)
     watch = Stopwatch()
     engines = Engines(settings.engine)
     engine, recorder = engines.create(), RunRecorder()
@@ -37,7 +37,7 @@ def run_report(settings: Settings, options: ReportOptions) -> RunReport:
             if isinstance(event, SessionStarted) and not kind:
                 start_ns, kind = max(event.trade_from_ns, event.at_ns), event.kind
         if kind:
-            engine = _at_the_end(engines, journal)
+            engine = engine_at_the_end(engines, journal)
     if not kind:
         raise DataRefused(f"{path}: the journal holds no session yet; run the bot first")
     ledger = engine.revalued_ledger()
@@ -56,7 +56,7 @@ def run_report(settings: Settings, options: ReportOptions) -> RunReport:
     return build_report(recorder, identity, outcome, ())
 
 
-def _at_the_end(engines: Engines, journal: Journal) -> Engine:
+def engine_at_the_end(engines: Engines, journal: Journal) -> Engine:
     """The engine after the last event: from the newest snapshot beside the journal, else stepped from the beginning."""
     engine, from_seq = engines.create(), 0
     for snapshot in SnapshotStore(journal.path.parent / "snapshots").newest_first():
@@ -69,7 +69,12 @@ def _at_the_end(engines: Engines, journal: Journal) -> Engine:
     return engine
 
 
-def _journal_of(options: ReportOptions) -> Path:
+def journal_of(options: ReportOptions) -> Path:
+    """The journal that is named, or the newest under the home folder.
+
+    Raises:
+        DataRefused: there is none.
+    """
     if options.source is not None:
         return options.source / "journal.db" if options.source.is_dir() else options.source
     pattern = f"*/{options.account}/journal.db" if options.account else "*/*/journal.db"

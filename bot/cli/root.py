@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-from bot.cli import calc, configuration, control, db, doctor, look, rehearsing, research, run, version
+from bot.cli import calc, configuration, control, db, doctor, look, rehearsing, research, risk, run, version
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 PANELS: dict[str, tuple[Callable[..., int], ...]] = {
     "The daemon": (run.run, run.stop),
-    "Look": (look.status, look.positions, look.orders, look.fills, look.decisions, look.funding),
+    "Look": (look.status, look.positions, look.orders, look.fills, look.decisions, look.funding, risk.risk),
     "Intervene": (control.pause, control.resume, control.flatten, control.kill, control.acknowledge),
     "Research": (research.backtest, research.report, research.replay, research.sim),
     "Rehearse": (rehearsing.drill, rehearsing.rehearse),

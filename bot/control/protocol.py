@@ -15,7 +15,7 @@ ORDERS: Final = {
     "kill": OperatorAction.KILL, "ack": OperatorAction.ACKNOWLEDGE,
 }
 """Verbs that become an operator's order; `kill` with `hold` true becomes KILL_HOLD, `stop` ends the process."""
-VIEWS: Final = ("status", "positions")
+VIEWS: Final = ("status", "positions", "risk")
 HISTORIES: Final = ("orders", "fills", "decisions", "funding")
 HISTORY_ROWS_MAX: Final = 10_000
 

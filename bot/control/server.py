@@ -19,6 +19,7 @@ from bot.control.protocol import HISTORIES, HISTORY_ROWS_MAX, ORDERS, VERSION, V
 from bot.domain.errors import BotError, ConfigRefused
 from bot.domain.events import OperatorAction
 from bot.engine.view import EngineView
+from bot.risk.sheet import RiskSheet
 from bot.runtime.params import RuntimeParams
 from bot.telemetry.names import LogEvent
 
@@ -39,6 +40,10 @@ class ControlTarget(Protocol):
 
     def view(self) -> EngineView:
         """The engine as it stands."""
+        ...
+
+    def risk_sheet(self) -> RiskSheet:
+        """What its governor knows and did."""
         ...
 
 
@@ -127,6 +132,8 @@ class ControlServer:
     async def _do(self, request: Request) -> Any:
         verb, params = request.verb, request.params
         actor = (params.actor or "control")[:_ACTOR_CHARS_MAX]
+        if verb == "risk":
+            return self._target.risk_sheet()
         if verb in VIEWS:
             view = self._target.view()
             return view.positions if verb == "positions" else view

@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from bot.domain.commands import Alert
-from bot.domain.errors import Retryable
+from bot.domain.errors import Retryable, Unavailable
 from bot.domain.events import (
     EVENT_RANK,
     AnyEvent,
@@ -28,6 +28,7 @@ from bot.domain.events import (
 )
 from bot.domain.values import Nanos
 from bot.engine.view import EngineView, StorageView
+from bot.risk.sheet import RiskSheet
 from bot.runtime.clock import Pacer, SystemClock
 from bot.runtime.crash_points import CrashPoints
 from bot.runtime.inbox import Inbox
@@ -35,7 +36,7 @@ from bot.runtime.journal_writer import JournalWriter
 from bot.runtime.live_run import LiveRun, Session
 from bot.runtime.outbox import Outbox
 from bot.runtime.params import RuntimeParams
-from bot.runtime.ports import RunObserver, SteppingEngine
+from bot.runtime.ports import GovernedEngine, RunObserver, SteppingEngine
 from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.schedule import Schedule
 from bot.runtime.senders import ScheduleTransport, Senders
@@ -127,6 +128,16 @@ class Daemon:
         """The engine as it stands between two steps."""
         view = self._engine.view()
         return view if self.storage_view is None else msgspec.structs.replace(view, storage=self.storage_view())
+
+    def risk_sheet(self) -> RiskSheet:
+        """What the governor knows and did, between two steps.
+
+        Raises:
+            Unavailable: this run has none (a rescue).
+        """
+        if not isinstance(self._engine, GovernedEngine):
+            raise Unavailable("this run has no governor: it only brings the account flat")
+        return self._engine.risk_sheet()
 
     @property
     def now_ns(self) -> Nanos:

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 from bot.domain.events import AnyEvent
 from bot.engine.step import Step
 from bot.engine.view import EngineView
+from bot.risk.sheet import RiskSheet
 
 
 class SteppingEngine(Protocol):
@@ -22,6 +23,15 @@ class SteppingEngine(Protocol):
 
     def view(self) -> EngineView:
         """The state as a person sees it."""
+        ...
+
+
+@runtime_checkable
+class GovernedEngine(Protocol):
+    """An engine that can say what its governor knows."""
+
+    def risk_sheet(self) -> RiskSheet:
+        """Limits, caps, tail, stress and margin as they stand."""
         ...
 
 

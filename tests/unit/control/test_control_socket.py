@@ -17,6 +17,7 @@ from bot.control.server import ControlServer
 from bot.domain.errors import ConfigRefused, Unavailable
 from bot.domain.events import OperatorAction
 from bot.engine.view import EngineView
+from bot.risk.sheet import RiskSheet
 from bot.runtime.params import RuntimeParams
 from bot.storage.account_dir import AccountDir
 from tests.runtime_fakes import EngineState, engine_view
@@ -39,6 +40,9 @@ class Target:
 
     def view(self) -> EngineView:
         return engine_view(EngineState())
+
+    def risk_sheet(self) -> RiskSheet:
+        raise Unavailable("no governor here")
 
 
 @pytest.fixture
