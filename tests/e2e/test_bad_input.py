@@ -90,16 +90,30 @@ def test_a_folder_that_cannot_be_written_is_a_configuration_error(tmp_path: Path
     assert str(tmp_path / "file" / "home") in complaint(refused)
 
 
-@pytest.mark.parametrize("part", [0.3, 0.6, 0.95])
+@pytest.mark.parametrize("part", [0.3, 0.95])
 def test_a_damaged_journal_stops_the_start_and_stays_as_it_is(home: Path, part: float) -> None:
-    """One flipped bit in any row of the record: no trading on it, exit 1, and no file is touched."""
+    """One flipped bit in any row that a start reads: no trading on it, exit 1, and no file is touched.
+
+    A start reads the rows after its newest snapshot; without snapshots, all of them.
+    """
     path = account(home) / "journal.db"
     damage(path, path.read_bytes().index(a_row(path, part)) + 20)
+    for snapshot in (account(home) / "snapshots").iterdir():
+        snapshot.unlink()
     before = contents(account(home))
     refused = bot(*SHORT, "--home", home)
     assert refused.returncode == 1
     assert "journal.db" in complaint(refused)
     assert contents(account(home)) == before
+
+
+def test_damage_before_the_newest_snapshot_is_found_by_doctor(home: Path) -> None:
+    """The daily check and `doctor` read the whole chain: exit 1, and the row is named."""
+    path = account(home) / "journal.db"
+    damage(path, path.read_bytes().index(a_row(path, 0.3)) + 20)
+    looked = bot("doctor", "--home", home)
+    assert looked.returncode == 1
+    assert "row" in looked.stdout
 
 
 def test_damaged_books_of_the_venue_stop_the_start(home: Path) -> None:
