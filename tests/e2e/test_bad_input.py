@@ -44,11 +44,14 @@ def damage(path: Path, place: int) -> None:
 
 
 def a_row(path: Path, part: float) -> bytes:
-    """The first bytes of what the row at this part of the record holds."""
+    """The first bytes of what a row near this part of the record holds: long enough, and nowhere else in the file."""
     db = sqlite3.connect(f"file:{path}?immutable=1", uri=True)
     rows = db.execute("SELECT blob FROM batches ORDER BY row_number").fetchall()
     db.close()
-    return bytes(rows[int(len(rows) * part)][0][:40])
+    whole, wanted = path.read_bytes(), len(rows) * part
+    nearest = sorted(range(len(rows)), key=lambda place: abs(place - wanted))
+    begins = (bytes(rows[place][0])[:40] for place in nearest if len(rows[place][0]) >= 60)
+    return next(begin for begin in begins if whole.count(begin) == 1)
 
 
 def contents(folder: Path) -> dict[str, str]:
