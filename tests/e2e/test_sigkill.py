@@ -45,7 +45,7 @@ def killed_account_goes_on(home: Path, scratch: Path) -> None:
     check_went_on(account, scratch)
 
 
-@pytest.mark.parametrize("point", ["before_order:17", "after_order:44", "before_books:30+700"])
+@pytest.mark.parametrize("point", ["before_order:17", "after_order:24", "before_books:30+700"])
 def test_a_killed_daemon_comes_back_whole(home: Path, tmp_path: Path, point: str) -> None:
     """Same state byte for byte, one create per order, no intent lost, pairs whole in time, and the venue's books."""
     assert run(home, "8m", point) == -signal.SIGKILL

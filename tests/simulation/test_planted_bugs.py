@@ -231,7 +231,8 @@ SPECIAL: dict[Callable[[Patch], None], Callable[[SeedTask], SimPlan]] = {
     (eight_hours_hard_coded, {"F39"}),
     (read_into_a_ban, {"F26"}),
     (reads_never_lag, {"R3", "I2"}),
-    (unwinding_forgotten_at_restart, {"I3", "I20"}),
+    # these few seeds no longer restart in the middle of an unwinding: the storm looks at more of them
+    pytest.param(unwinding_forgotten_at_restart, {"I3", "I20"}, marks=pytest.mark.storm),
 ], ids=lambda value: getattr(value, "__name__", None))
 def test_planted_bug_is_found(plant: Callable[[Patch], None], finds: set[str], monkeypatch: Patch) -> None:
     """Within a few seeds one of the invariants that speak of it is broken."""
