@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -263,7 +264,12 @@ class Daemon:
     async def _fit_made(self) -> None:
         """Wait for the fit that is due, or for an operator: simulated time stands still meanwhile."""
         loop = asyncio.get_running_loop()
-        self._schedule.fits.when_ready(lambda: loop.call_soon_threadsafe(self.inbox.interrupt))
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop closed while the fit was made: nobody waits for it any more
+                loop.call_soon_threadsafe(self.inbox.interrupt)
+
+        self._schedule.fits.when_ready(wake)
         await self.inbox.wait(_FIT_LOOK_S)
 
     async def _ahead_of_time(self, now_ns: int) -> bool:

@@ -7,11 +7,12 @@ import math
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
-from bot.domain.commands import AnyCommand, SubmitOrder
+from bot.domain.commands import AnyCommand, FitModels, SubmitOrder
 from bot.domain.errors import Retryable
 from bot.domain.events import (
     Control,
@@ -28,6 +29,7 @@ from bot.runtime.backtest import run_backtest
 from bot.runtime.crash_points import CrashPoints
 from bot.runtime.live import Daemon
 from bot.runtime.live_run import LiveRun, Session
+from bot.runtime.model_fits import Fits, ModelFits
 from bot.runtime.params import RuntimeParams
 from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.replay import replay_journal
@@ -238,6 +240,38 @@ def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 
     assert stage.run(script).ended == "aborted"
     assert stage.journal.head.last_seq == stage.engine.state.events
+
+
+class UnfinishedFit:
+    """A worker that is still at its fit when the run ends."""
+
+    def __init__(self) -> None:
+        self.answer: Future[Fits] = Future()
+
+    def start(self, command: FitModels) -> Future[Fits]:
+        return self.answer
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+def test_F56_a_fit_that_ends_after_the_run_wakes_nobody_and_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The engine's wait for a fit is cut short by a second signal; the loop is closed when the worker answers."""
+    worker = UnfinishedFit()
+    stage = Stage(tmp_path)
+    stage.daemon._schedule.fits = ModelFits(worker)
+    stage.daemon._schedule.fits.begin(START_NS, FitModels(request_id="f1", stamp_ns=START_NS, series=()))
+
+    async def script(daemon: Daemon) -> None:
+        await until(lambda: daemon._schedule.fits.slept > 0)
+        daemon.request_stop("SIGTERM", insist=True)
+        daemon.request_stop("SIGTERM", insist=True)
+
+    assert stage.run(script).ended == "aborted"
+    worker.answer.set_result(())  # the loop this would wake is closed
+    assert not caplog.records
 
 
 def test_the_warm_up_is_not_waited_for(tmp_path: Path) -> None:
