@@ -26,6 +26,7 @@ class PendingDay(msgspec.Struct, frozen=True, kw_only=True):
     equity_usd: float
     shape: tuple[float, ...]
     """Loss over ES of the forecast's own worst rows."""
+    method: str = "fhs"
 
 
 class GovernorState(msgspec.Struct):

@@ -42,12 +42,12 @@ def close_day(turn: Turn, legs: tuple[PairLegs, ...], held: Mapping[str, float],
     tail = turn.memory.tail(turn.state, legs, turn.params.governor)
     var95, var99 = tail.at_level(held, 0.95), tail.at_level(held, 0.99)
     figures = tail.figures(held)
-    if var95 is None or var99 is None or figures.method != "fhs":
+    if var95 is None or var99 is None:
         return
     state.pending = PendingDay(
         day=day, legs=legs, sizes=dict(held), var95_usd=round(var95, 4), var99_usd=round(var99, 4),
         var975_usd=round(figures.var_usd, 4), es_usd=round(figures.es_usd, 4), equity_usd=round(equity_usd, 2),
-        shape=tail_losses(tail, held),
+        shape=tail_losses(tail, held), method=figures.method,
     )
 
 
@@ -67,7 +67,7 @@ def _book_outcome(turn: Turn, pending: PendingDay) -> None:
         returns, funding = rows.returns[match[0]], rows.funding[match[0]]
         total += pending.sizes.get(pair.key, 0.0) * float((returns[0] - funding[0]) - (returns[1] - funding[1]))
     state.record.append(TailDay(pending.day, pending.var95_usd, pending.var99_usd, pending.es_usd, round(total, 4),
-                                pending.equity_usd, pending.var975_usd))
+                                pending.equity_usd, pending.var975_usd, pending.method))
     del state.record[:-RECORD_DAYS_MAX]
     if len(state.record) % _JUDGED_EVERY_DAYS == 0:
         _judge(turn, pending)
@@ -76,9 +76,9 @@ def _book_outcome(turn: Turn, pending: PendingDay) -> None:
 def _judge(turn: Turn, pending: PendingDay) -> None:
     """Test the record; a rejection tightens the limit and tells the operator."""
     state = turn.state.governor
-    rows = [RiskForecast(day_ns=Nanos(each.day * NS_PER_DAY), method="fhs", var_95_usd=each.var95_usd,
-                         var_99_usd=each.var99_usd, es_975_usd=each.es_usd, var_975_usd=each.var975_usd,
-                         pnl_usd=each.pnl_usd) for each in state.record]
+    rows = [RiskForecast(day_ns=Nanos(each.day * NS_PER_DAY), method=each.method,
+                         var_95_usd=each.var95_usd, var_99_usd=each.var99_usd, es_975_usd=each.es_usd,
+                         var_975_usd=each.var975_usd, pnl_usd=each.pnl_usd) for each in state.record]
     if len(pending.shape) < TAIL_ROWS_MIN:
         return
     limits: RecordLimits = turn.params.governor.record

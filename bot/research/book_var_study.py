@@ -1,8 +1,9 @@
 """The default VaR on books of legs: spot and perp of several coins with funding, joined by day, as the governor asks.
 
 A study of single perps says nothing of a carry book, whose risk is basis and funding. Each day, the days before it are
-rescaled (`bot/quant/leg_scenarios`: the coin by HAR, basis and funding by their own), projected on the book, and held
-against what the book then made. Nothing looks ahead.
+rescaled (`bot/quant/leg_scenarios`: the coin by its volatility, basis and funding by their own), projected on the book,
+and held against what the book then made. Nothing looks ahead. The coin's volatility is the governor's own (daily EWMA);
+HAR makes the same breaches on carry books and a lower loss on books with a net price.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from bot.research.var_study import (
     ROWS_MIN,
     WINDOW,
     DailyReturns,
-    HarPath,
+    EwmaPath,
     MethodResult,
     Tails,
     judged,
@@ -79,9 +80,12 @@ def load_legs(folder: HistoryFolder, venue: str, coins: Sequence[str]) -> LegDay
                    returns=np.column_stack(columns), funding=np.column_stack(rates), coins=tuple(aligned))
 
 
-def study_books(days: LegDays, books: Mapping[str, Mapping[str, float]] = BOOKS) -> tuple[MethodResult, ...]:
+def study_books(days: LegDays, books: Mapping[str, Mapping[str, float]] = BOOKS,
+                volatility: type[EwmaPath] = EwmaPath) -> tuple[MethodResult, ...]:
     """One line per book, named after it.
 
+    Args:
+        volatility: how a coin's own is forecast: `EwmaPath` as the governor does, or `HarPath`.
     Raises:
         ValueError: if there are not `ROWS_MIN` days and one, or a book names a leg that is not there.
     """
@@ -89,7 +93,7 @@ def study_books(days: LegDays, books: Mapping[str, Mapping[str, float]] = BOOKS)
     if count <= ROWS_MIN:
         raise ValueError(f"{count} joint days; a study needs more than {ROWS_MIN}")
     weights = {name: _weights(name, book, days.legs) for name, book in books.items()}
-    paths = [HarPath(coin) for coin in days.coins]
+    paths = [volatility(coin) for coin in days.coins]
     coin = np.arange(len(days.legs)) // len(KINDS)
     tails: dict[str, list[Tails | None]] = {name: [] for name in books}
     for day in range(ROWS_MIN, count):
@@ -104,10 +108,11 @@ def study_books(days: LegDays, books: Mapping[str, Mapping[str, float]] = BOOKS)
     return tuple(judged(name, tails[name], made_by @ weights[name]) for name in books)
 
 
-def study(folder: Path, venue: str = "binance", coins: Sequence[str] = ("BTC", "ETH")) -> tuple[MethodResult, ...]:
+def study(folder: Path, venue: str = "binance", coins: Sequence[str] = ("BTC", "ETH"),
+          volatility: type[EwmaPath] = EwmaPath) -> tuple[MethodResult, ...]:
     """The books of a data folder."""
     with HistoryFolder(folder) as history:
-        return study_books(load_legs(history, venue, coins))
+        return study_books(load_legs(history, venue, coins), volatility=volatility)
 
 
 def _on(series: DailyReturns, days: np.typing.NDArray[np.int64]) -> DailyReturns:

@@ -188,10 +188,10 @@ def _z2(pnl: Vector, tails: Sequence[Tails]) -> float | None:
 
 def _forecasters(data: DailyReturns) -> dict[str, Forecaster]:
     """Every method by name."""
-    ewma = _EwmaPath(data)
+    ewma = EwmaPath(data)
     har, garch = HarPath(data), _GarchPath(data)
 
-    def parametric(path: _EwmaPath, nu: float) -> Forecaster:
+    def parametric(path: EwmaPath, nu: float) -> Forecaster:
         return lambda day: _both(lambda level: student_var_es(0.0, path.at(day), nu, level))
 
     def garch_t(day: int) -> Tails | None:
@@ -208,7 +208,7 @@ def _forecasters(data: DailyReturns) -> dict[str, Forecaster]:
         first, second = made
         return (first, second) if isinstance(first, TailRisk) and isinstance(second, TailRisk) else None
 
-    def filtered(path: _EwmaPath) -> Forecaster:
+    def filtered(path: EwmaPath) -> Forecaster:
         return lambda day: _both(lambda level: historical_var_es(path.scenarios(day), level))
 
     return {
@@ -223,7 +223,7 @@ def _both(at: Callable[[float], TailRisk]) -> Tails:
     return at(LEVEL), at(ES_LEVEL)
 
 
-class _EwmaPath:
+class EwmaPath:
     """Volatility of every day as forecast before it, by RiskMetrics' decay; base of the paths that are refitted."""
 
     def __init__(self, data: DailyReturns) -> None:
@@ -250,7 +250,7 @@ class _EwmaPath:
         return out
 
 
-class HarPath(_EwmaPath):
+class HarPath(EwmaPath):
     """HAR on realised variance; a refused fit leaves the EWMA."""
 
     def fit(self, day: int) -> None:
@@ -260,7 +260,7 @@ class HarPath(_EwmaPath):
             self.path[1:] = np.sqrt(har_variance(fit, self.data.realised))[:-1]
 
 
-class _GarchPath(_EwmaPath):
+class _GarchPath(EwmaPath):
     """GARCH(1,1)-t behind its guards; a refused fit leaves the last good one, before that the EWMA."""
 
     def __init__(self, data: DailyReturns) -> None:

@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bot.domain.values import Coin, InstrumentId
-from bot.market.panel import Panel
+from bot.market.panel import JointRows, Panel
 from bot.quant.ewma import DAILY_DECAY, ewma_variance
 from bot.quant.fhs import Scenarios, TailReason, joint_scenarios
+from bot.quant.leg_scenarios import leg_scenarios
 from bot.quant.tail_risk import component_es_of, historical_var_es
 from bot.risk.governor import TailFigures
 from bot.risk.governor_params import GovernorParams
 
 Vector = npt.NDArray[np.float64]
+Matrix = npt.NDArray[np.float64]
 
 UNKNOWN_LOSS_SHARE: Final = 0.02
 """One day's loss assumed of a pair without joint history: of its notional, the size of a basis blow-out and a day at
@@ -45,11 +47,21 @@ class BookTail:
     """Scenarios of a set of pairs, made once a day and asked for every size of them."""
 
     def __init__(self, pairs: Sequence[PairLegs], scenarios: Vector | None, reason: str, level: float) -> None:
-        """`scenarios`: shape (n_rows, n_pairs), P&L per unit of notional of each pair; None: too few joint days."""
+        """`scenarios`: shape (n_rows, n_pairs), P&L per unit of notional of each pair; None: too few joint days.
+
+        `reason`: why they are not the default ones, or not there; empty if they are.
+        """
         self.keys = [pair.key for pair in pairs]
         self._rows = scenarios
         self._reason = reason
         self._level = level
+
+    @property
+    def method(self) -> str:
+        """`fhs`: legs by what moves them; `fhs_coin`: by the coin alone; `worst_on_record`: a share of notional."""
+        if self._rows is None:
+            return "worst_on_record"
+        return "fhs_coin" if self._reason else "fhs"
 
     def figures(self, sizes: Mapping[str, float]) -> TailFigures:
         """The tail of the book with these sizes; an empty one loses nothing."""
@@ -59,13 +71,13 @@ class BookTail:
         if self._rows is None:
             parts = {key: UNKNOWN_LOSS_SHARE * abs(size) for key, size in zip(self.keys, book.tolist(), strict=True)}
             total = sum(parts.values())
-            return TailFigures(es_usd=total, var_usd=total, by_pair=parts, method="worst_on_record",
-                               reason=self._reason)
+            return TailFigures(es_usd=total, var_usd=total, by_pair=parts, method=self.method, reason=self._reason)
         pnl = (self._rows * book).sum(axis=1)  # a matrix product would add in an order that depends on the machine
         tail = historical_var_es(pnl, self._level)
         parts_of = component_es_of(self._rows, pnl, self._level) * book
         return TailFigures(es_usd=max(tail.es, 0.0), var_usd=max(tail.var, 0.0),
-                           by_pair=dict(zip(self.keys, parts_of.tolist(), strict=True)), method="fhs")
+                           by_pair=dict(zip(self.keys, parts_of.tolist(), strict=True)), method=self.method,
+                           reason=self._reason)
 
     def at_level(self, sizes: Mapping[str, float], level: float) -> float | None:
         """VaR at another level; None without joint days enough."""
@@ -98,15 +110,16 @@ def book_tail(panel: Panel, pairs: Sequence[PairLegs], paths: Mapping[Coin, Coin
               params: GovernorParams) -> BookTail:
     """The scenarios of a set of pairs.
 
-    Price returns of a coin's legs are scaled by one volatility, so a hedge stays a hedge; funding stays as it was.
+    A coin's move is one number for all its legs, at its own volatility, so a hedge stays a hedge; basis and funding
+    move at theirs. With too few joint days for that, price returns are scaled by the coin's volatility alone and
+    funding stays as it was; with too few for that too, there are no scenarios.
     """
     legs = list(dict.fromkeys(leg for pair in pairs for leg in (pair.long_leg, pair.short_leg)))
     coin_of = {leg: pair.coin for pair in pairs for leg in (pair.long_leg, pair.short_leg)}
     rows = panel.joint_rows(legs, params.tail_days)
     if not len(rows.days):
         return BookTail(pairs, None, TailReason.TOO_FEW_ROWS.value, params.es_level)
-    width = len(legs)
-    sigma, following = np.ones((len(rows.days), 2 * width)), np.ones(2 * width)
+    sigma, following = np.ones((len(rows.days), len(legs))), np.ones(len(legs))
     for column, leg in enumerate(legs):
         path = paths.get(coin_of[leg])
         if path is None:
@@ -115,10 +128,24 @@ def book_tail(panel: Panel, pairs: Sequence[PairLegs], paths: Mapping[Coin, Coin
         inside = (place >= 0) & (place < len(path.sigma))
         sigma[:, column] = np.where(inside, path.sigma[np.clip(place, 0, len(path.sigma) - 1)], math.nan)
         following[column] = path.sigma[-1]
-    made = joint_scenarios(np.hstack((rows.returns, -rows.funding)), sigma, following, params.es_level)
+    standing = {coin: column for column, coin in reversed(list(enumerate(coin_of.values())))}
+    reference = np.array([standing[coin] for coin in coin_of.values()], dtype=np.intp)
+    made, reason = leg_scenarios(rows.returns, rows.funding, reference, sigma, following, params.es_level), ""
+    if made is TailReason.TOO_FEW_ROWS:
+        made, reason = _by_coin_alone(rows, sigma, following, params.es_level), TailReason.TOO_FEW_ROWS.value
     if not isinstance(made, Scenarios):
         return BookTail(pairs, None, made.value, params.es_level)
     at = {leg: column for column, leg in enumerate(legs)}
-    per_leg = made.returns[:, :width] + made.returns[:, width:]
-    per_pair = np.column_stack([per_leg[:, at[pair.long_leg]] - per_leg[:, at[pair.short_leg]] for pair in pairs])
-    return BookTail(pairs, np.ascontiguousarray(per_pair), "", params.es_level)
+    per_pair = np.column_stack([made.returns[:, at[pair.long_leg]] - made.returns[:, at[pair.short_leg]]
+                                for pair in pairs])
+    return BookTail(pairs, np.ascontiguousarray(per_pair), reason, params.es_level)
+
+
+def _by_coin_alone(rows: JointRows, sigma: Matrix, following: Vector, level: float) -> Scenarios | TailReason:
+    """Price returns at the coin's volatility of tomorrow, funding as it was."""
+    width = len(following)
+    made = joint_scenarios(np.hstack((rows.returns, -rows.funding)), np.hstack((sigma, np.ones_like(sigma))),
+                           np.concatenate((following, np.ones(width))), level)
+    if not isinstance(made, Scenarios):
+        return made
+    return Scenarios(returns=made.returns[:, :width] + made.returns[:, width:], filtered=True)

@@ -34,7 +34,7 @@ class TailFigures(msgspec.Struct, frozen=True, kw_only=True):
     by_pair: dict[str, float]
     """Each pair's part of the expected shortfall; they sum to it."""
     method: str
-    """`fhs`, `historical` or `worst_on_record`."""
+    """`fhs`, `fhs_coin` or `worst_on_record` (`BookTail.method`)."""
     reason: str = ""
     """Why it is not the default method; empty if it is."""
 

@@ -123,6 +123,8 @@ class TailDay(msgspec.Struct, frozen=True, array_like=True):
     pnl_usd: float
     equity_usd: float
     var975_usd: float
+    method: str = "fhs"
+    """Of the forecast (`BookTail.method`)."""
 
     @property
     def breach99(self) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bot.quant.fhs import Scenarios, TailReason
-from bot.quant.leg_scenarios import FUNDING_MEAN_DECAY, SEED_ROWS, leg_scenarios
+from bot.quant.leg_scenarios import BASIS_DECAY, FUNDING_MEAN_DECAY, SEED_ROWS, leg_scenarios
 from bot.quant.tail_risk import Matrix, rows_needed
 
 ROWS = 600
@@ -74,6 +74,32 @@ def test_forecasts_use_the_past_alone() -> None:
     ratio = rows[1] / rows[0]
     assert ratio == pytest.approx(np.full(len(ratio), ratio[0]))
     assert ratio[0] > 1.0
+
+
+def test_the_blocked_sums_are_the_recursion() -> None:
+    """Scenarios from a plain loop over rows, through more than two blocks of them."""
+    rng = np.random.default_rng(7)
+    coin, basis = rng.standard_normal(ROWS) * 0.03, rng.standard_normal(ROWS) * 3e-4
+    funding = rng.standard_normal(ROWS) * 1e-4
+    mean, variance = float(funding[:SEED_ROWS].mean()), float(np.square(basis)[:SEED_ROWS].mean())
+    rows, surprises = [], []
+    for row in range(ROWS):
+        rows.append(variance if row >= SEED_ROWS else float(np.square(basis)[:SEED_ROWS].mean()))
+        surprises.append(funding[row] - mean)
+        if row >= SEED_ROWS:
+            variance = BASIS_DECAY * variance + (1 - BASIS_DECAY) * basis[row] ** 2
+            mean = FUNDING_MEAN_DECAY * mean + (1 - FUNDING_MEAN_DECAY) * funding[row]
+    answer = leg_scenarios(np.column_stack((coin, coin + basis)), np.zeros((ROWS, 2)), REFERENCE,
+                           np.full((ROWS, 2), 0.03), np.full(2, 0.03), 0.975)
+    assert isinstance(answer, Scenarios)
+    moved = answer.returns[:, 1] - answer.returns[:, 0]
+    assert moved == pytest.approx((basis * np.sqrt(variance / np.array(rows)))[SEED_ROWS:], rel=1e-9)
+    paid = leg_scenarios(np.column_stack((coin, coin)), np.column_stack((np.zeros(ROWS), funding)), REFERENCE,
+                         np.full((ROWS, 2), 0.03), np.full(2, 0.03), 0.975)
+    assert isinstance(paid, Scenarios)
+    spread = paid.returns[:, 0] - paid.returns[:, 1]  # what a long paid beyond what was expected, at its size of now
+    kept = np.array(surprises)[SEED_ROWS:]
+    assert np.sign(spread - mean) == pytest.approx(np.sign(kept))
 
 
 @pytest.mark.parametrize(("place", "reason"), [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bot.research.book_var_study import LegDays, load_legs, study, study_books
-from bot.research.var_study import ROWS_MIN, DailyReturns
+from bot.research.var_study import ROWS_MIN, DailyReturns, EwmaPath, HarPath
 from bot.storage.history import HistoryFolder
 from tests.history_folders import DATA, bars, funding, hours
 
@@ -65,8 +65,9 @@ def test_funding_belongs_to_the_day_it_settles_in(tmp_path: Path) -> None:
 
 @pytest.mark.storm
 @pytest.mark.skipif(not (DATA / "ohlcv_1h_binance_perp.parquet").exists(), reason="no shared data here")
-def test_carry_books_pass_on_real_history() -> None:
+@pytest.mark.parametrize("volatility", [EwmaPath, HarPath])
+def test_carry_books_pass_on_real_history(volatility: type[EwmaPath]) -> None:
     """BTC and ETH, 2021 to mid-2025: every book of the study passes all three tests at 99 %."""
-    for line in study(DATA):
+    for line in study(DATA, volatility=volatility):
         assert line.days > 1460
         assert line.passes, line

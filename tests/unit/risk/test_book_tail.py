@@ -7,7 +7,7 @@ import pytest
 
 from bot.domain.values import Coin, InstrumentId
 from bot.market.panel import Panel, Series
-from bot.risk.book_tail import UNKNOWN_LOSS_SHARE, BookTail, PairLegs, book_tail, coin_path
+from bot.risk.book_tail import UNKNOWN_LOSS_SHARE, BookTail, CoinPath, PairLegs, book_tail, coin_path
 from bot.risk.governor_params import GovernorParams
 
 PAIRS = tuple(PairLegs(f"{name}|", Coin(name), InstrumentId(f"{name}s"), InstrumentId(f"{name}p")) for name in "AB")
@@ -65,6 +65,44 @@ def test_a_hedged_pair_is_scaled_as_a_hedge() -> None:
     figures = book_tail(known, PAIRS[:1], paths, GovernorParams()).figures({"A|": 100_000.0})
     assert figures.method == "fhs"
     assert 0.0 < figures.es_usd < 500.0
+
+
+def test_a_basis_that_has_woken_is_seen_at_its_size_of_now() -> None:
+    """The last 60 days move ten times as far: their volatility, not that of two years, makes tomorrow's ES."""
+    known, woken = panel(500), panel(500)
+    spot = woken.series[InstrumentId("As")].closes
+    rng = np.random.default_rng(9)
+    woken.series[InstrumentId("Ap")].closes[-60:] = [
+        price * (1 + each) for price, each in zip(spot[-60:], (rng.standard_normal(60) * 2e-3).tolist(), strict=True)
+        if price is not None]
+    es = []
+    for each in (known, woken):
+        paths = {Coin("A"): coin_path(each, InstrumentId("Ap"))}
+        es.append(book_tail(each, PAIRS[:1], paths, GovernorParams()).figures({"A|": 100_000.0}).es_usd)
+    assert es[1] > 6 * es[0]
+
+
+def test_too_few_days_for_basis_and_funding_leave_the_coin_alone() -> None:
+    """215 of the 230 joint days that the default asks for: the simpler method serves and says why."""
+    known = panel(245)  # 30 of them start the coin's volatility
+    paths = {Coin("A"): coin_path(known, InstrumentId("Ap"))}
+    tail = book_tail(known, PAIRS[:1], paths, GovernorParams())
+    figures = tail.figures({"A|": 100_000.0})
+    assert (tail.method, figures.method, figures.reason) == ("fhs_coin", "fhs_coin", "tail_rows_min")
+    assert 0.0 < figures.es_usd < 500.0
+    assert tail.at_level({"A|": 100_000.0}, 0.99) is not None
+
+
+def test_two_perpetuals_of_a_coin_share_its_move() -> None:
+    """Without a spot leg the first perpetual stands for the coin; doubled volatility of the coin changes nothing."""
+    known = panel(500)
+    pair = (PairLegs("A|", Coin("A"), InstrumentId("Ap"), InstrumentId("As")),)
+    path = coin_path(known, InstrumentId("Ap"))
+    assert path is not None
+    wild = CoinPath(path.first_day, np.append(path.sigma[:-1], 2 * path.sigma[-1]))
+    calm, stirred = (book_tail(known, pair, {Coin("A"): each}, GovernorParams()).figures({"A|": 1e5}).es_usd
+                     for each in (path, wild))
+    assert stirred == pytest.approx(calm, rel=1e-9)
 
 
 @pytest.mark.parametrize(("days", "with_path", "reason"), [(1, True, "tail_rows_min"), (500, False,
