@@ -86,11 +86,17 @@ class BookInvariants:
             self._breaches.add("I6", "residual", at_ns, f"attribution leaves {residual:f} USD")
 
     def at_rest(self, at_ns: int, engine: Engine) -> None:
-        """The end of a run: every venue, and the total at the venues' own prices."""
+        """The end of a run: every venue, and the total at the venues' own prices.
+
+        What has ended is valued by the venue's last price: if we were not told it, we shall not be any more.
+        """
         for venue in self._truth.exchange.venues:
             self.compare(at_ns, venue, engine)
         copy = self._engines.restore(engine.snapshot())
-        residual = copy.revalued_ledger().check(self._truth.exchange.equity_usd())
+        ledger = copy.revalued_ledger()
+        for instrument, price in self._truth.exchange.ended_prices().items():
+            ledger.revalue(instrument, price)
+        residual = ledger.check(self._truth.exchange.equity_usd())
         if residual != 0:
             self._breaches.add("I6", "total", at_ns, f"venues' equity and attribution differ by {residual:f} USD")
 

@@ -8,12 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bot.domain.errors import ConfigRefused
+from bot.domain.values import NS_PER_HOUR, Venue
 from bot.engine.params import EngineParams
 from bot.runtime.sim_report import SeedReport
-from bot.runtime.simulate import SeedTask, run_seed, simulate_seeds
+from bot.runtime.simulate import SeedTask, plan_of, run_seed, simulate_seeds
+from bot.venues.simulated.fault_kinds import FaultKind
+from bot.venues.simulated.faults import FaultPlan, Strike
 from bot.venues.simulated.market.params import EmbeddedParams
 from bot.venues.simulated.params import SimulatedParams
 
@@ -70,6 +74,19 @@ def test_same_seed_gives_the_same_trace_under_any_hash_seed() -> None:
         assert document.pop("cpu_s") > 0
     assert documents[0] == documents[1]
     assert documents[0]["violations"] == 0
+
+
+def test_I6_coins_whose_market_ended_unseen_count_as_their_venue_counts_them() -> None:
+    """A market falls silent and is delisted before it speaks again: what is left there breaks no conservation."""
+    work = task(1, days=0.3, profile="normal")
+    plan = plan_of(work)
+    at_ns = plan.start_ns + NS_PER_HOUR * 8 // 5
+    strikes = (Strike(FaultKind.DELISTING, at_ns, at_ns, Venue("beta"), 3600.0, 0.1),
+               Strike(FaultKind.MARKET_SILENT, at_ns + NS_PER_HOUR // 2, at_ns + NS_PER_HOUR * 10 // 9, Venue("beta")))
+    faults = FaultPlan(start_ns=plan.start_ns, end_ns=plan.quiet_ns, strikes=strikes)
+    report = run_seed(work, plan=msgspec.structs.replace(plan, faults=faults, deaths=(), orders=plan.orders[-2:]))
+    assert report.fills > 10
+    assert report.violations == 0, told(report)
 
 
 def test_seeds_in_two_workers_give_the_report_of_one() -> None:

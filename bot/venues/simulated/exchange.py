@@ -242,6 +242,11 @@ class SimulatedExchange:
                 total = MONEY.add(total, desk.equity_usd())
         return total
 
+    def ended_prices(self) -> dict[InstrumentId, Decimal]:
+        """V of what is not traded any more, where it has one: nobody is told a price of it again."""
+        return {name: desk.board.value_price(desk.instruments[name]) for desk in self._desks.values()
+                for name in desk.board.ended if name in desk.board.valued_quotes or name in desk.board.valued_marks}
+
     def margin_usd(self, venue: Venue) -> tuple[Decimal, Decimal]:
         """(equity, maintenance margin) of the venue's cross pool, at the newest marks."""
         desk = self._desks.get(venue)
