@@ -34,6 +34,9 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
     turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}
     book = work.book(verdicts)
     allocation = allocate(verdicts, book, turn.params.carry)
+    for cut in allocation.cuts:
+        turn.note("size_capped", limit=cut.limit, pair=cut.pair, value=f"{cut.value_usd:.2f}",
+                  allowed=f"{cut.allowed_usd:.2f}", before_usd=f"{cut.value_usd:.2f}", after_usd=f"{cut.after_usd:.2f}")
     legs = governing.pair_legs([c for c in candidates if c.key in book.held_usd])
     tail_record.close_day(turn, legs, book.held_usd, work.equity_usd)
     allocation, governed = governing.govern(turn, allocation, book.held_usd, work.equity_usd, book.smallest_usd)
@@ -192,6 +195,7 @@ def _record(turn: Turn, work: Judging, verdicts: list[Verdict], allocation: Allo
         ),
         actions=tuple(actions), binding=allocation.binding,
         data_age_ns_max=turn.now_ns - min(work.quoted_ns, default=turn.now_ns), governor=governed,
+        caps=allocation.cuts,
     )
 
 

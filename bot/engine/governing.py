@@ -140,7 +140,7 @@ def _applied(turn: Turn, allocation: Allocation, found: BookReview, held: Mappin
             resized = left < held.get(key, 0.0) * (1 - 1e-6) or (target.resized and left > held.get(key, 0.0))
             targets.append(msgspec.structs.replace(target, notional_usd=left, resized=resized, reason=reason))
     binding = (*allocation.binding, *(f"{cut.limit}:{cut.pair}" for cut in found.cuts))
-    return Allocation(targets=tuple(targets), passed=tuple(passed), binding=binding)
+    return Allocation(targets=tuple(targets), passed=tuple(passed), binding=binding, cuts=allocation.cuts)
 
 
 def _record(turn: Turn, cuts: Sequence[Cut], *, reviewed: bool) -> GovernorRecord:

@@ -178,8 +178,9 @@ def _shrink(turn: Turn, venue: Venue, verdict: KeeperVerdict) -> None:
         held = hedged_base(pairs_desk.situation(turn, pair, pair.long_leg),
                            pairs_desk.situation(turn, pair, pair.short_leg))
         steps = int(held * Decimal(repr(verdict.shrink_to)) // pair.step_base)
-        turn.note("margin_reduce", pair_id=pair.pair_id, venue=venue, share=f"{share:.3f}",
-                  shrink_to=f"{verdict.shrink_to:.3f}")
+        limit = "margin_reduce_share"
+        turn.note("margin_reduce", pair_id=pair.pair_id, venue=venue, limit=limit, value=f"{share:.3f}",
+                  allowed=turn.params.risk.margin_reduce_share, shrink_to=f"{verdict.shrink_to:.3f}")
         if steps == 0:
             pairs_desk.close(turn, pair.pair_id, "margin", urgent=True)
         elif steps * pair.step_base < held:
@@ -199,12 +200,14 @@ def check_stops(turn: Turn) -> Decimal:
         text = f"equity is {-verdict.day_pct:.2f} % below its level at 00 UTC"
         if modes.reduce(turn.reason("daily_loss", text, "the next day")):
             turn.alert("daily_loss", text)
-            turn.note("mode_changed", mode=modes.mode().value, reason="daily_loss")
+            turn.note("mode_changed", mode=modes.mode().value, reason="daily_loss", limit="daily_loss_stop_pct",
+                      value=f"{-verdict.day_pct:.4f}", allowed=turn.params.risk.daily_loss_stop_pct)
     if verdict.drawdown_stop:
         text = f"equity is {verdict.drawdown_pct:.2f} % below its peak; closing all pairs"
         if modes.reduce(turn.reason("drawdown", text, "operator: resume")):
             turn.alert("drawdown", text, page=True)
-            turn.note("mode_changed", mode=modes.mode().value, reason="drawdown")
+            turn.note("mode_changed", mode=modes.mode().value, reason="drawdown", limit="drawdown_stop_pct",
+                      value=f"{verdict.drawdown_pct:.4f}", allowed=turn.params.risk.drawdown_stop_pct)
             for pair in tuple(turn.state.pairs.values()):
                 if pair.state is not PairState.FLAT:
                     pairs_desk.close(turn, pair.pair_id, "drawdown")

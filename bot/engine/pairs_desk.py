@@ -56,8 +56,8 @@ def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, 
         pair.state = PairState.OPENING
     else:
         pair.state = PairState.REBALANCING
-    turn.note("parent_started", pair_id=pair.pair_id, kind=kind, held_base=held, target_base=target_base,
-              slices=len(slices), reason=reason, urgent=urgent)
+    turn.note("parent_started", pair_id=pair.pair_id, candidate=f"{pair.long_leg}|{pair.short_leg}", kind=kind,
+              held_base=held, target_base=target_base, slices=len(slices), reason=reason, urgent=urgent)
     turn.look(pair.pair_id)
 
 

@@ -8,6 +8,7 @@ from bot.domain.commands import AnyCommand
 from bot.domain.orders import Refusal
 from bot.domain.values import Nanos
 from bot.engine.governor_state import GovernorRecord
+from bot.strategy.allocation import CapCut
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -44,6 +45,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     binding: tuple[str, ...]
     data_age_ns_max: int
     governor: GovernorRecord | None = None
+    caps: tuple[CapCut, ...] = ()
+    """Held pairs that a cap of the allocation made smaller."""
 
 
 class Step(msgspec.Struct, frozen=True, array_like=True):

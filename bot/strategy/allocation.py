@@ -61,6 +61,17 @@ class Passed(msgspec.Struct, frozen=True, kw_only=True):
     """pairs_max, below_minimum, minimum_unknown, or the cap that left nothing."""
 
 
+class CapCut(msgspec.Struct, frozen=True, kw_only=True):
+    """A held pair that a cap makes smaller: notionals of the pair in USD, as held and as the cap would allow."""
+
+    limit: str
+    pair: str
+    value_usd: float
+    allowed_usd: float
+    """Negative: others alone exceed the cap."""
+    after_usd: float
+
+
 class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     """All targets, held pairs first, then new ones by rank."""
 
@@ -68,6 +79,8 @@ class Allocation(msgspec.Struct, frozen=True, kw_only=True):
     passed: tuple[Passed, ...]
     binding: tuple[str, ...]
     """`cap:name` for each cap that set a size, in the order in which they bound."""
+    cuts: tuple[CapCut, ...] = ()
+    """What caps took from held pairs."""
 
 
 def notional_for_capital(capital_usd: float, capital_per_notional: float) -> float:
@@ -116,7 +129,8 @@ def allocate(verdicts: Sequence[Verdict], book: Book, params: CarryParams) -> Al
             targets.append(outcome)
         else:
             passed.append(outcome)
-    return Allocation(targets=tuple(targets), passed=tuple(passed), binding=tuple(room.binding))
+    return Allocation(targets=tuple(targets), passed=tuple(passed), binding=tuple(room.binding),
+                      cuts=tuple(room.cuts))
 
 
 class _Room:
@@ -127,6 +141,7 @@ class _Room:
         self.params = params
         self.pairs = 0
         self.binding: list[str] = []
+        self.cuts: list[CapCut] = []
         equity = max(book.equity_usd, 0.0)
         self.margins = book.margins
         self.equity_usd = equity * params.equity_share_max * book.capital_scale * slack
@@ -201,10 +216,18 @@ def _keep(verdict: Verdict, room: _Room, loose: _Room, book: Book, params: Carry
     if target_usd < CRUMB_SHARE * params.pair_share_min * book.equity_usd:
         # what its cap leaves is a crumb: not worth a margin pool, a lot grid and four more orders later
         _change((room, loose), candidate, -held_usd)
+        room.cuts.append(_cut(cap, candidate, held_usd, more_usd, 0.0))
         return Target(candidate=candidate, notional_usd=0.0, action=Action.CLOSE, reason=cap)
     _change((room, loose), candidate, target_usd - held_usd)
     room.binding.append(f"{cap}:{candidate.key}")
+    if target_usd < held_usd:
+        room.cuts.append(_cut(cap, candidate, held_usd, more_usd, target_usd))
     return Target(candidate=candidate, notional_usd=target_usd, action=Action.HOLD, reason=cap, resized=True)
+
+
+def _cut(cap: str, candidate: Candidate, held_usd: float, more_usd: float, after_usd: float) -> CapCut:
+    return CapCut(limit=cap, pair=candidate.key, value_usd=held_usd, allowed_usd=held_usd + more_usd,
+                  after_usd=after_usd)
 
 
 def _change(rooms: tuple[_Room, ...], candidate: Candidate, notional_usd: float) -> None:

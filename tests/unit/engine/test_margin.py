@@ -58,7 +58,9 @@ def test_without_free_cash_both_legs_shrink_together_and_nothing_is_liquidated()
     drive = Drive(prices=rising(30, 2), params=params, usd=3_000)
     drive.exchange.deposit(T0, ALPHA, Wallet.SPOT, Decimal(2_500), "d")
     drive.run()
-    assert "margin_reduce" in drive.notes
+    told = [dict(note.keys) for step in drive.steps for note in step.notes if note.name == "margin_reduce"]
+    assert told
+    assert all(float(keys["value"]) < float(keys["allowed"]) == 0.40 for keys in told)
     assert "liquidation" not in drive.alerts
     first = next(iter(drive.engine.state.pairs.values()))
     assert first.state in (PairState.HEDGED, PairState.FLAT)
@@ -120,6 +122,9 @@ def test_a_drawdown_closes_all_pairs_and_latches_until_resume() -> None:
     params = EngineParams(risk=RiskLimits(drawdown_stop_pct=0.02, daily_loss_stop_pct=20.0))
     drive = Drive(params=params).run_to_note("pair_closed")
     assert drive.pair.exit_reason == "drawdown"
+    told = [dict(note.keys) for step in drive.steps for note in step.notes if note.name == "mode_changed"]
+    stop = next(keys for keys in told if keys.get("limit") == "drawdown_stop_pct")
+    assert float(stop["value"]) > float(stop["allowed"]) == 0.02
     drive.run(30 / 3600)
     assert "drawdown" in drive.alerts
     assert drive.engine.state.modes.mode() is Mode.REDUCE_ONLY

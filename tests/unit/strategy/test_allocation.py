@@ -140,11 +140,32 @@ def test_growth_needs_a_verdict_that_it_pays(may_grow: bool) -> None:
 
 
 def test_far_over_its_cap_a_pair_shrinks_to_it() -> None:
-    """After a loss elsewhere the pair is cut back, both legs alike."""
+    """After a loss elsewhere the pair is cut back, both legs alike, and the cut says what was held and allowed."""
     holding = verdict(candidate(), action=Action.HOLD, reason="carry_holds")
-    target = allocate([holding], book(held={holding.candidate.key: 5_000.0}), PARAMS).targets[0]
+    found = allocate([holding], book(held={holding.candidate.key: 5_000.0}), PARAMS)
+    target = found.targets[0]
     assert (target.reason, target.resized) == ("coin_share", True)
     assert target.notional_usd * CAPITAL == pytest.approx(4_000.0)
+    cut = found.cuts[0]
+    assert (cut.limit, cut.pair, cut.value_usd) == ("coin_share", holding.candidate.key, 5_000.0)
+    assert cut.allowed_usd == cut.after_usd == pytest.approx(4_000.0 / CAPITAL)
+
+
+def test_what_a_cap_leaves_as_a_crumb_is_a_cut_to_nothing() -> None:
+    """The drawdown ladder leaves nothing: the pair closes, and the cut says so."""
+    holding = verdict(candidate(), action=Action.HOLD, reason="carry_holds")
+    found = allocate([holding], msgspec.structs.replace(book(held={holding.candidate.key: 2_000.0}), capital_scale=0.0),
+                     PARAMS)
+    assert (found.targets[0].action, found.cuts[0].limit, found.cuts[0].after_usd) == (Action.CLOSE, "drawdown", 0.0)
+    assert found.cuts[0].allowed_usd == pytest.approx(0.0)
+
+
+def test_growth_is_no_cut() -> None:
+    """What a cap lets grow is not told as cut by it."""
+    holding = verdict(candidate(), action=Action.HOLD, reason="carry_holds", may_grow=True)
+    found = allocate([holding], book(held={holding.candidate.key: 1_400.0}), PARAMS)
+    assert found.targets[0].resized
+    assert found.cuts == ()
 
 
 @pytest.mark.parametrize("reason", ["leg_halted", "data_missing", "in_motion"])
