@@ -11,6 +11,7 @@ import typer
 from bot.cli import arguments as args
 from bot.cli.output import emit, say
 from bot.domain.errors import BotError, ConfigRefused
+from bot.domain.process_events import OperatorAction
 from bot.storage.kill_latch import KillLatch
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -78,7 +79,9 @@ def kill(
     try:
         return order("kill", home, account, as_json, done, hold=hold, reason=reason)
     except BotError as error:
-        return _latch_by_file(str(error), home, account, as_json, reason)
+        ordered = OperatorAction.KILL_HOLD if hold else OperatorAction.KILL
+        text = f"{ordered.value} by operator: {reason or 'no reason given'}"
+        return _latch_by_file(str(error), home, account, as_json, text)
 
 
 def acknowledge(account: args.Account = None, home: args.Home = None, as_json: args.Json = False) -> int:
@@ -97,7 +100,7 @@ def _latch_by_file(why: str, home: Path | None, account: str | None, as_json: bo
     running = [folder for folder in found if folder.holder() is not None]
     failures, latched = [], []
     for folder in running or found:
-        failures += KillLatch(*folder.kill_places).set(reason or "operator: kill")
+        failures += KillLatch(*folder.kill_places).set(reason)
         latched.append(f"{folder.kind}/{folder.account}")
     if not latched or failures:
         raise BotError("; ".join([why, *failures] if failures else [why, f"no account under {root} to latch"]))

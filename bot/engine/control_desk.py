@@ -11,7 +11,7 @@ from bot.domain.events import (
     SessionStarted,
     StorageFailed,
 )
-from bot.domain.values import NS_PER_S, Nanos
+from bot.domain.values import DUST, NS_PER_S, Nanos
 from bot.engine import account_desk, lifecycle_desk, orders_desk, pairs_desk
 from bot.engine.turn import Turn
 from bot.execution import order_states
@@ -44,13 +44,15 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
     turn.state.modes.lift("storage")
     turn.state.modes.lift("disk_low")
     # a latch that we do not know of was set while nobody ran, or the process died before the kill was committed
-    kill_missed = bool(event.latch) and "kill" not in turn.state.modes.halted
+    kill_missed = bool(event.latch) and ("kill" not in turn.state.modes.halted or _only_held(turn, event))
     if event.latch and not (kill_missed and session.trading):
         turn.state.modes.halt(turn.reason("kill", event.latch, "operator: resume"))
     if event.doubts:
         turn.state.modes.reduce(turn.reason("doubts", "; ".join(event.doubts)[:300], "reconciliation"))
     if event.crash_loop and turn.state.modes.reduce(turn.reason("crash_loop", event.crash_loop, "operator: resume")):
         turn.alert("crash_loop", f"{event.crash_loop}; nothing opens", page=True)
+    if turn.state.killed_flatten:
+        turn.state.kill_page_ns = Nanos(turn.now_ns + KILL_PAGE_NS)  # nobody may have heard the process that is gone
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
         if order.state is OrderState.SENT:
@@ -79,9 +81,19 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         turn.state.next_rebalance_ns = None
 
 
+def _holds(event: SessionStarted) -> bool:
+    """Whether the latch was set by `kill --hold`; any other kill ends flat."""
+    return event.latch.startswith(OperatorAction.KILL_HOLD.value)
+
+
+def _only_held(turn: Turn, event: SessionStarted) -> bool:
+    """Whether we hold pairs under a kill that was to hold, and the latch has been told since to end flat."""
+    return not _holds(event) and not turn.state.killed_flatten and any(pair.live for pair in turn.state.pairs.values())
+
+
 def _carry_out_latch(turn: Turn, event: SessionStarted) -> None:
-    """The kill that stands in the latch alone; one without `hold` at its beginning ends flat."""
-    hold = event.latch.startswith(OperatorAction.KILL_HOLD.value)
+    """The kill that stands in the latch alone."""
+    hold = _holds(event)
     action = OperatorAction.KILL_HOLD if hold else OperatorAction.KILL
     order = Control(event.at_ns, action, "latch", event.latch)
     if hold:
@@ -172,7 +184,13 @@ def _kill(turn: Turn, event: Control) -> None:
 
 
 def _kill_hold(turn: Turn, event: Control) -> None:
-    """Cancel all, trim broken pairs, latch; whole pairs stay as they are."""
+    """Cancel all, trim broken pairs, latch; whole pairs stay as they are.
+
+    After a kill that ends flat it changes nothing: what was ordered first goes on until an operator resumes.
+    """
+    if turn.state.killed_flatten:
+        turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill")
+        return
     turn.state.modes.halt(turn.reason("kill", event.reason or "kill switch (hold)", "operator: resume"))
     turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill_hold")
     orders_desk.cancel_all(turn)
@@ -211,9 +229,19 @@ def verify_flat(turn: Turn) -> None:
     if not unproven:
         turn.state.killed_flatten, turn.state.kill_page_ns = False, None
         turn.note("kill_verified_flat", venues=",".join(turn.state.venues))
+        if left := _unclosable(turn):
+            turn.alert("kill_left_dust", f"killed; flat but for what no order can close: {left}; close it by hand",
+                       page=True)
     elif turn.state.kill_page_ns is None or turn.now_ns >= turn.state.kill_page_ns:
         turn.state.kill_page_ns = Nanos(turn.now_ns + KILL_PAGE_AGAIN_NS)
         turn.alert("kill_not_proven", f"killed, and not proven flat yet: {', '.join(unproven)}; going on", page=True)
+
+
+def _unclosable(turn: Turn) -> str:
+    """Positions in perpetuals that are parked as dust: less than a lot, and yet exposure."""
+    held = ((name, turn.ledger.quantity(name, DUST)) for name, rules in turn.state.market.instruments.items()
+            if rules.is_perp)
+    return ", ".join(f"{quantity:f} {name}" for name, quantity in held if quantity != 0)
 
 
 def on_storage_failed(turn: Turn, event: StorageFailed) -> None:

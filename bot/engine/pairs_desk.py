@@ -116,6 +116,9 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
         turn.revalue(instrument)
         turn.ledger.move_owner(instrument, pair.pair_id, DUST, quantity)
         turn.note("dust_parked", pair_id=pair.pair_id, instrument=instrument, quantity_base=quantity)
+        if turn.state.market.instruments[instrument].is_perp:  # a venue that raised its lot leaves real exposure
+            turn.alert("unclosable", f"{instrument}: {quantity:f} is less than a lot and stays open; parked as dust",
+                       page=True)
     if wake_ns is not None and pair.state is not PairState.FLAT:
         turn.state.pair_wakes[pair.pair_id] = Nanos(max(wake_ns, turn.now_ns + 1))
 

@@ -56,8 +56,7 @@ class SimProcess:
         """Step, commit, send; the death that struck on the way, if one did."""
         if isinstance(event, Control):
             self._count(f"operator_{event.action.value}")
-            if event.action in _KILLS:
-                self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
+            self._latch(event)
         self.events += 1
         self._tend_storage(event.at_ns)
         step = self.engine.step(event)
@@ -83,8 +82,13 @@ class SimProcess:
         """An event nobody was there to take; a kill reaches the latch all the same (the KILL file)."""
         if isinstance(event, Control) and event.action in _KILLS:
             self._count(f"operator_{event.action.value}")
-            self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
+            self._latch(event)
             self._invariants.latched_while_down(event)
+
+    def _latch(self, event: Control) -> None:
+        """As the KILL file does: a kill that ends flat is not softened to one that holds."""
+        if event.action in _KILLS and not (self.latch and event.action is OperatorAction.KILL_HOLD):
+            self.latch = f"{event.action.value} by {event.actor}: {event.reason}"
 
     def restart(self, at_ns: int) -> None:
         """A new process: newest snapshot, the same steps over what follows, compared byte for byte (I7)."""

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from bot.domain.process_events import OperatorAction
 from bot.storage.durable_file import sync_folder, write_all
 
 _BLOCK_BYTES: Final = 4_096
@@ -58,8 +59,14 @@ class KillLatch:
         return ""
 
     def set(self, reason: str) -> list[str]:
-        """Set it everywhere, in memory first; returns the failures. All places failing: the caller must alert."""
+        """Set it everywhere, in memory first; returns the failures. All places failing: the caller must alert.
+
+        A kill that ends flat is not softened to one that holds: the first stands until an operator resumes.
+        """
         text = (" ".join(reason.split()) or "kill")[:400]
+        before = self.found()
+        if before and holds(text) and not holds(before):
+            text = before
         self._memory = text
         failures = []
         for place in self._places:
@@ -85,6 +92,11 @@ class KillLatch:
         return failures + self.reserve()
 
 
+def holds(reason: str) -> bool:
+    """Whether a latch of this reason keeps positions (`kill --hold`); any other ends flat."""
+    return reason.startswith(OperatorAction.KILL_HOLD.value)
+
+
 def _reserve_path(place: Path) -> Path:
     return place.with_name(f"{place.name}.reserve")
 
@@ -103,17 +115,19 @@ def _reserve(place: Path) -> None:
 
 
 def _write(place: Path, text: str) -> None:
-    if os.path.lexists(place):
+    set_already = os.path.lexists(place)
+    if set_already and (holds(text) or not holds(_reason(place))):
         return
-    path = _reserve_path(place)
+    path = place if set_already else _reserve_path(place)  # in place: a torn reason is a kill that ends flat
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     try:
         os.pwrite(descriptor, text.encode()[:_BLOCK_BYTES].ljust(_BLOCK_BYTES, b"\x00"), 0)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    path.replace(place)
-    sync_folder(place.parent)
+    if not set_already:
+        path.replace(place)
+        sync_folder(place.parent)
 
 
 def _reason(path: Path) -> str:

@@ -291,14 +291,18 @@ def test_a_kill_at_a_terminal_asks_for_the_word(
     assert ("kill" in [verb for verb, _ in daemon.asked]) is sent
 
 
-def test_a_kill_that_reaches_no_daemon_latches_by_file(home: Path, capsys: Shown) -> None:
-    """The next start is HALTED; exit 1 because nothing was verified flat."""
+@pytest.mark.parametrize(("flags", "found"), [
+    ([], "kill by operator: drill"), (["--hold"], "kill_hold by operator: drill"),
+])
+def test_a_kill_that_reaches_no_daemon_latches_by_file(flags: list[str], found: str, home: Path,
+                                                       capsys: Shown) -> None:
+    """The next start is HALTED and does as ordered; exit 1 because nothing was verified flat."""
     account = AccountDir(home, "demo", "main").prepare()
     latch = KillLatch(*account.kill_places)
     try:
-        assert main(["kill", "--reason", "drill"]) == 1
+        assert main(["kill", *flags, "--reason", "drill"]) == 1
         assert "KILL file written for demo/main" in capsys.readouterr().err
-        assert latch.found() == "drill"
+        assert latch.found() == found
     finally:
         for place in account.kill_places:
             place.unlink(missing_ok=True)

@@ -162,6 +162,39 @@ def test_a_kill_that_only_the_latch_knows_is_carried_out(latch: str, state: Pair
     assert (mode(drive), drive.pair.state) == (Mode.HALTED, state)
 
 
+def test_a_kill_ends_flat_whatever_hold_follows_it() -> None:
+    """Fat fingers: `kill`, then `kill --hold` before it is flat; only a resume undoes the first."""
+    drive = opened()
+    drive.control(OperatorAction.KILL)
+    drive.control(OperatorAction.KILL_HOLD)
+    drive.run(1.0)
+    assert (mode(drive), drive.pair.state) == (Mode.HALTED, PairState.FLAT)
+
+
+def test_a_kill_latched_while_we_were_down_ends_what_a_hold_had_kept() -> None:
+    """`kill --hold`, a death, and `kill` before the next start: the stricter is carried out."""
+    drive = opened()
+    drive.control(OperatorAction.KILL_HOLD)
+    drive.run(0.01)
+    drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, latch="kill by operator: now", resumed=True,
+                          trade_from_ns=0))
+    drive.run(1.0)
+    assert (mode(drive), drive.pair.state) == (Mode.HALTED, PairState.FLAT)
+
+
+def test_a_kill_that_is_not_proven_is_paged_again_by_the_next_process() -> None:
+    """The page of the process that died may have died with it: the next one counts its 45 s anew."""
+    drive = opened()
+    drive.control(OperatorAction.KILL)
+    drive.engine.state.kill_page_ns = Nanos(drive.now + 3_600 * NS_PER_S)
+    drive.hand_in(session(ONE_VENUE, at_ns=drive.now, epoch=2, latch="kill by operator: now", resumed=True,
+                          trade_from_ns=0))
+    drive.run(0.0)
+    page_ns = drive.engine.state.kill_page_ns
+    assert page_ns is not None
+    assert page_ns <= drive.now + 60 * NS_PER_S
+
+
 def test_doubts_of_recovery_reduce_until_reconciled() -> None:
     """A state that is not trusted trades down only, until every venue has been read and agrees."""
     drive = Drive(start=session(ONE_VENUE, doubts=("build changed",))).run(0.0)

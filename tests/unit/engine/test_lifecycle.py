@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.domain.commands import CancelOrder, SubmitOrder
+from bot.domain.commands import Alert, CancelOrder, SubmitOrder
 from bot.domain.events import (
     AnyEvent,
     Control,
@@ -85,6 +85,20 @@ def test_F47_a_pair_opened_in_the_old_grid_is_closed_in_the_new(of: Instrument) 
     assert "order_rejected" not in drive.notes
     assert drive.residual() == 0
     assert not drive.engine.state.modes.venue_reasons(ALPHA)
+
+
+def test_F34_F47_a_kill_says_what_a_coarser_lot_keeps_it_from_closing() -> None:
+    """A rest of less than one new lot stays open at the venue: parked, paged, and never passed off as flat."""
+    drive = regridded(PERP, 60.5)
+    drive.run_to_note("pair_opened").run_to_note("rules_changed").run(0.1)
+    rest = drive.quantity(PERP) % COARSE["lot_size"]
+    assert rest != 0
+    drive.control(OperatorAction.KILL)
+    drive.run_to_note("kill_verified_flat").run(0.1)
+    assert drive.engine.ledger.quantity(PERP.id, DUST) == rest
+    left = [command for command in drive.commands if isinstance(command, Alert) and command.page]
+    assert {"unclosable", "kill_left_dust"} <= {alert.name for alert in left}
+    assert any(f"{rest:f} {PERP.id}" in alert.text for alert in left)
 
 
 def test_F47_a_pair_that_grows_rests_at_what_it_has_and_its_step_is_the_new_one() -> None:

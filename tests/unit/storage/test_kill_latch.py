@@ -40,6 +40,25 @@ def test_any_one_place_holds(places: tuple[Path, Path], kept: int) -> None:
     assert KillLatch(*places).found() == "x"
 
 
+@pytest.mark.parametrize(("before", "ordered", "found"), [
+    ("kill by a: x", "kill_hold by b: y", "kill by a: x"), ("kill_hold by a: x", "kill by b: y", "kill by b: y"),
+    ("", "kill_hold by b: y", "KILL file found"),
+])
+def test_a_kill_that_ends_flat_is_not_softened(places: tuple[Path, Path], before: str, ordered: str,
+                                               found: str) -> None:
+    """The stricter of two orders stands, in whatever sequence they come; a touched file ends flat too."""
+    latch = KillLatch(*places)
+    latch.reserve()
+    if before:
+        latch.set(before)
+    else:
+        places[0].touch()
+    other = KillLatch(*places)
+    assert other.set(ordered) == []
+    assert other.found() == found
+    assert KillLatch(*places).found() == found
+
+
 def test_an_operator_may_touch_the_file(places: tuple[Path, Path]) -> None:
     """An empty KILL file is a kill."""
     latch = KillLatch(*places)
