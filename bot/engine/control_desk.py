@@ -12,7 +12,7 @@ from bot.domain.events import (
     StorageFailed,
 )
 from bot.domain.values import DUST, NS_PER_S, Nanos
-from bot.engine import account_desk, lifecycle_desk, orders_desk, pairs_desk
+from bot.engine import account_desk, dust_desk, lifecycle_desk, orders_desk, pairs_desk
 from bot.engine.turn import Turn
 from bot.execution import order_states
 from bot.execution.order_states import OrderState
@@ -73,6 +73,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         venue.reported_ns = max(turn.now_ns, event.trade_from_ns)
         turn.state.modes.unblock_venue(venue.venue, "disconnected")
         account_desk.distrust(turn, venue, "start")
+    dust_desk.look_soon(turn)
     if session.trading:
         begin_trading(turn)
         if kill_missed:
@@ -161,6 +162,7 @@ def _resume(turn: Turn) -> None:
     turn.state.recent_opens.clear()
     throttle.forget(turn.state.throttle)
     turn.state.killed_flatten = False
+    dust_desk.look_soon(turn)
     if "drawdown" in lifted:
         turn.state.stops.peak_usd = turn.equity_usd()
     if "daily_loss" in lifted:
@@ -178,6 +180,7 @@ def _kill(turn: Turn, event: Control) -> None:
     turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill")
     orders_desk.cancel_all(turn)
     _close_all(turn, "kill", urgent=True)
+    dust_desk.look_soon(turn)
     for venue in turn.state.venues.values():
         venue.flat_proven_ns = None
         turn.read_account(venue)
@@ -217,7 +220,7 @@ def verify_flat(turn: Turn) -> None:
     if not turn.state.killed_flatten:
         return
     venues = turn.state.venues.values()
-    live = any(pair.live for pair in turn.state.pairs.values())
+    live = dust_desk.sellable(turn) or any(pair.live for pair in turn.state.pairs.values())
     for venue in venues:
         if live:
             venue.flat_proven_ns = None

@@ -16,6 +16,7 @@ from bot.engine import (
     control_desk,
     dead_man,
     decision,
+    dust_desk,
     funding_desk,
     lifecycle_desk,
     makers,
@@ -163,6 +164,7 @@ class Engine:
             account_desk.watch_transfers(turn)
         makers.wake(turn)
         pairs_desk.run_due(turn)
+        dust_desk.run_due(turn)
         if state.next_rebalance_ns is not None and state.next_rebalance_ns <= turn.now_ns:
             state.next_rebalance_ns = decision.next_rebalance_ns(turn)
             if not any("not_reconciled" in reasons for reasons in state.modes.venues.values()):
@@ -176,7 +178,7 @@ class Engine:
             return state.session.trade_from_ns if state.session.epoch else None
         due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
                state.next_rebalance_ns, lifecycle_desk.next_ns(turn), venue_watch.next_ns(turn), rejects.next_ns(turn),
-               dead_man.next_ns(turn))
+               dead_man.next_ns(turn), dust_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 
@@ -201,6 +203,7 @@ class Engine:
             self.state.wake_ns = turn.now_ns  # what rests there is cancelled once this instant is complete
 
     def _on_instruments(self, turn: Turn, event: ev.InstrumentsChanged) -> None:
+        dust_desk.look_soon(turn)
         if lifecycle_desk.on_instruments(turn, event):
             self.state.wake_ns = turn.now_ns  # acted upon once every market event of this instant is folded
         self._candidates = None

@@ -115,6 +115,7 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
         turn.revalue_owner(pair.pair_id)
         turn.revalue(instrument)
         turn.ledger.move_owner(instrument, pair.pair_id, DUST, quantity)
+        turn.state.dust_look_ns, turn.state.dust_tries = turn.now_ns, 0
         turn.note("dust_parked", pair_id=pair.pair_id, instrument=instrument, quantity_base=quantity)
         if turn.state.market.instruments[instrument].is_perp:  # a venue that raised its lot leaves real exposure
             turn.alert("unclosable", f"{instrument}: {quantity:f} is less than a lot and stays open; parked as dust",
@@ -210,14 +211,19 @@ def _usd(turn: Turn, pair: Pair, base: Decimal) -> str:
 
 
 def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
-    """One leg as the machine sees it: what the ledger holds, what is out, and the quote if there is one."""
+    """One leg of a pair as the machine sees it."""
+    return leg_situation(turn, pair.pair_id, leg)
+
+
+def leg_situation(turn: Turn, owner: Owner, leg: InstrumentId) -> LegSituation:
+    """What the ledger holds for an owner, what is out, and the quote if there is one."""
     working = doubtful = reducing = 0
     resting: list[OrderId] = []
     resting_ticks: int | None = None
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
         intent = order.intent
-        if intent.owner != pair.pair_id or intent.instrument != leg:
+        if intent.owner != owner or intent.instrument != leg:
             continue
         remaining = turn.lots_now(order)
         signed = remaining * int(intent.side)
@@ -231,7 +237,7 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
                 resting_ticks = resting_ticks or intent.limit_price_ticks
     entry = turn.state.market.quotes.get(leg)
     return LegSituation(
-        instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, pair.pair_id),
+        instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, owner),
         quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
         working_lots=working, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
         resting_ticks=resting_ticks, net=turn.ledger.net(leg),

@@ -134,6 +134,9 @@ class EngineState(msgspec.Struct):
     decisions_made: int = 0
     idle_reasons: dict[str, int] = {}
     killed_flatten: bool = False
+    """The kill switch was ordered to end flat (not `--hold`)."""
     kill_page_ns: Nanos | None = None
     """When a person is paged (again) about a kill that is not proven flat."""
-    """The kill switch was ordered to end flat (not `--hold`)."""
+    dust_look_ns: Nanos | None = None
+    """When to see whether dust has grown to an order."""
+    dust_tries: int = 0

@@ -63,7 +63,8 @@ class FundingHistory(msgspec.Struct, kw_only=True):
     def observe(self, rate: float, interval_h: int, settled_ns: Nanos) -> bool:
         """Take one settlement; False: known already (same instant within a minute, or older).
 
-        Where settlements come closer together than the stated interval, the spacing is believed.
+        Where settlements come closer together than the stated interval, the spacing is believed. An interval that was
+        announced since the last settlement stands: this one closes a period that began under the old.
 
         Raises:
             Unavailable: the rate is not finite or the interval not positive.
@@ -75,7 +76,9 @@ class FundingHistory(msgspec.Struct, kw_only=True):
         spacing_h = round((settled_ns - self.settled_ns) / NS_PER_HOUR) if self.count else interval_h
         believed_h = min(interval_h, max(spacing_h, 1))
         self.interval_disagrees = spacing_h != interval_h
-        if self.count and believed_h != self.next_interval_h:
+        changed_ns = self.interval_changed_ns
+        announced = bool(self.stated_interval_h) and changed_ns is not None and changed_ns > self.settled_ns
+        if self.count and not announced and believed_h != self.next_interval_h:
             self.previous_interval_h, self.interval_changed_ns = self.next_interval_h, settled_ns
         self._update_means(rate / believed_h, float(max(spacing_h, believed_h)))
         at_interest = abs(rate * 8.0 / believed_h - self.interest_8h) < PINNED_TOLERANCE
@@ -84,7 +87,8 @@ class FundingHistory(msgspec.Struct, kw_only=True):
             self.first_ns = settled_ns
         self.count += 1
         self.last_rate, self.interval_h, self.settled_ns = rate, believed_h, settled_ns
-        self.stated_interval_h = 0  # a settlement has told
+        if not announced:
+            self.stated_interval_h = 0  # a settlement has told
         return True
 
     def state_interval(self, interval_h: int, at_ns: Nanos) -> None:
