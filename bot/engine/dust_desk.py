@@ -35,12 +35,12 @@ def run_due(turn: Turn) -> None:
     state.dust_look_ns = None
     if state.modes.mode() is Mode.HALTED and not state.killed_flatten:
         return  # held as ordered; the resume looks again
-    tried = False
-    for leg in _sellable(turn):
-        tried = True
-        if not (leg.working_lots or leg.doubtful_lots):
+    again = False
+    for leg in _grown(turn):
+        again = True
+        if _priced(leg) and not (leg.working_lots or leg.doubtful_lots):
             orders_desk.place(turn, DUST, _sale(turn, leg), f"dust/{leg.instrument.id}")
-    if tried:
+    if again:
         state.dust_look_ns = Nanos(turn.now_ns + min(FIRST_PAUSE_NS << min(state.dust_tries, 10), LAST_PAUSE_NS))
         state.dust_tries += 1
 
@@ -52,17 +52,22 @@ def next_ns(turn: Turn) -> Nanos | None:
 
 def sellable(turn: Turn) -> bool:
     """Whether any dust could be closed now."""
-    return any(True for _ in _sellable(turn))
+    return any(_priced(leg) for leg in _grown(turn))
 
 
-def _sellable(turn: Turn) -> Iterator[LegSituation]:
+def _grown(turn: Turn) -> Iterator[LegSituation]:
+    """Dust that an order could close, if there is a quote to price it on."""
     for book in turn.ledger.state.books.values():
         holding = book.held.get(DUST)
         if holding is None or not holding.quantity or book.instrument in turn.state.market.halted:
             continue
         leg = pairs_desk.leg_situation(turn, DUST, book.instrument)
-        if leg.quote is not None and leg.reachable and closable(leg):
+        if closable(leg):
             yield leg
+
+
+def _priced(leg: LegSituation) -> bool:
+    return leg.quote is not None and leg.reachable
 
 
 def _sale(turn: Turn, leg: LegSituation) -> WantedOrder:

@@ -33,7 +33,7 @@ _IN_FLIGHT_NS: Final = 20_000_000
 """Half the way from us to a venue."""
 _WARMUP_HOURS: Final = 80
 _DEAF: Final = (FaultKind.VENUE_DOWN, FaultKind.READS_DOWN, FaultKind.BANNED, FaultKind.RATE_STORM,
-                FaultKind.MAINTENANCE)
+                FaultKind.MAINTENANCE, FaultKind.KEY_REVOKED)
 """While one of these lasts nobody can be blamed for what a venue did not tell or do."""
 _HISTORY_DAYS: Final = 45
 _HISTORY_LONG_DAYS: Final = 280

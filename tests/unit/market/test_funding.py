@@ -72,6 +72,19 @@ def test_spacing_is_believed_over_the_stated_interval() -> None:
     assert not state.interval_shortened_within(24.0, Nanos(at_ns + 25 * NS_PER_HOUR))
 
 
+def test_an_announced_interval_outlives_the_settlement_it_was_announced_in() -> None:
+    """F39: 2 h becomes 1 h between two settlements; the next one still closes two hours, the one after is an hour on."""
+    history = folded([1e-4] * 5, 2)
+    history.state_interval(1, Nanos(history.settled_ns + NS_PER_HOUR))
+    first_ns = Nanos(history.settled_ns + 2 * NS_PER_HOUR)
+    assert history.observe(1e-4, 2, first_ns)
+    assert history.last_h == pytest.approx(1e-4 / 2)
+    assert history.next_interval_h == 1
+    assert history.next_settlement_ns(first_ns) == first_ns + NS_PER_HOUR
+    assert history.observe(1e-4, 2, Nanos(first_ns + 2 * NS_PER_HOUR))
+    assert history.next_interval_h == 2, "two whole hours later it was not so"
+
+
 def test_missing_settlement_is_flagged_and_keeps_the_interval() -> None:
     """16 h of silence on an 8 h contract is a gap, not a longer interval."""
     state = folded([1e-4] * 10)
