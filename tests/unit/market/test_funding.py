@@ -73,7 +73,7 @@ def test_spacing_is_believed_over_the_stated_interval() -> None:
 
 
 def test_an_announced_interval_outlives_the_settlement_it_was_announced_in() -> None:
-    """F39: 2 h becomes 1 h between two settlements; the next one still closes two hours, the one after is an hour on."""
+    """F39: 2 h becomes 1 h between two settlements; the next one still closes two hours, the one after is 1 h on."""
     history = folded([1e-4] * 5, 2)
     history.state_interval(1, Nanos(history.settled_ns + NS_PER_HOUR))
     first_ns = Nanos(history.settled_ns + 2 * NS_PER_HOUR)
