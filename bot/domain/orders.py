@@ -50,9 +50,11 @@ class ApprovedOrder(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):
-    """An intent that risk did not approve: by which limit, its value, and what was allowed."""
+    """An intent that risk did not approve as it stood: by which limit, its value, and what was allowed."""
 
     intent: OrderIntent
     limit: str
     value: float
     allowed: float
+    shrunk_to_lots: int = 0
+    """Approved at so many lots instead; 0: refused."""

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 
+from bot.domain.instrument import Instrument
 from bot.domain.values import Coin, Venue
 from bot.engine.turn import Turn
 from bot.quant.leverage_cap import Side
-from bot.risk.leverage import CoinCaps, PoolLeg, coin_caps, equity_needed_usd, is_stale
+from bot.risk.leverage import CoinCaps, PoolLeg, coin_caps, equity_needed_usd, is_stale, tier_extra_usd
+from bot.strategy.allocation import notional_for_capital
 from bot.strategy.verdict import Candidate, PairKind, PairMargin
 
 
-def refresh(turn: Turn) -> None:
-    """Bring every coin's caps up to date."""
+def refresh(turn: Turn, equity_usd: float) -> None:
+    """Bring every coin's caps up to date; `equity_usd` says how much of a coin there may be at most."""
     state, params = turn.state, turn.params
+    carry = params.carry
+    most_usd = notional_for_capital(max(equity_usd, 0.0) * carry.coin_share_max, carry.capital_per_notional(1))
     for coin, own in state.models.coins.items():
         before = state.caps.get(coin)
         if not is_stale(before, own):
             continue
         perps = [rules for rules in state.market.instruments.values() if rules.coin == coin and rules.is_perp]
         caps = coin_caps(coin, own, state.panel.series[own.instrument], perps, params.carry.leverage, params.governor,
-                         before, turn.now_ns)
+                         before, turn.now_ns, most_usd)
         state.caps[coin] = caps
         _tell(turn, before, caps)
 
@@ -39,14 +43,13 @@ def _tell(turn: Turn, before: CoinCaps | None, caps: CoinCaps) -> None:
 
 def margin_of(turn: Turn, candidate: Candidate) -> PairMargin | None:
     """Equity per notional that the caps ask of a pair's legs; None: it may not be opened, its price is not known."""
-    usual = 1.0 / turn.params.carry.leverage
+    usual, two = 1.0 / turn.params.carry.leverage, candidate.kind is PairKind.PERP_PERP
     if not turn.params.governor.enabled:
-        return PairMargin(usual if candidate.kind is PairKind.PERP_PERP else 0.0, usual)
+        return PairMargin(usual if two else 0.0, usual)
     caps = turn.state.caps.get(candidate.coin)
     if caps is None or not caps.tradable:
         return None
-    long = 1.0 / caps.long.cap if candidate.kind is PairKind.PERP_PERP else 0.0
-    return PairMargin(long, 1.0 / caps.short.cap)
+    return PairMargin(1.0 / caps.long.cap + caps.tiers_long if two else 0.0, 1.0 / caps.short.cap + caps.tiers_short)
 
 
 def cap_of(turn: Turn, coin: Coin, side: Side) -> float:
@@ -55,6 +58,15 @@ def cap_of(turn: Turn, coin: Coin, side: Side) -> float:
         return turn.params.carry.leverage
     caps = turn.state.caps.get(coin)
     return caps.of(side) if caps is not None else 0.0
+
+
+def pool_leg(turn: Turn, rules: Instrument, notional_usd: float, side: Side) -> PoolLeg:
+    """A leg of this size as its pool sees it: its cap, and what the tiers it reaches ask beside."""
+    caps = turn.state.caps.get(rules.coin) if turn.params.governor.enabled else None
+    if caps is None:
+        return PoolLeg(notional_usd, cap_of(turn, rules.coin, side))
+    cap = caps.short if side == "short" else caps.long
+    return PoolLeg(notional_usd, cap.cap, tier_extra_usd(rules.tiers, cap, notional_usd))
 
 
 def pool_legs(turn: Turn, venue: Venue) -> list[PoolLeg]:
@@ -66,7 +78,7 @@ def pool_legs(turn: Turn, venue: Venue) -> list[PoolLeg]:
             continue
         mark = turn.state.market.marks.get(net.instrument)
         notional = math.nan if mark is None else float(abs(net.quantity) * mark.mark)
-        legs.append(PoolLeg(notional, cap_of(turn, rules.coin, "short" if net.quantity < 0 else "long")))
+        legs.append(pool_leg(turn, rules, notional, "short" if net.quantity < 0 else "long"))
     return legs
 
 

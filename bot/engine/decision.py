@@ -28,7 +28,7 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
     """Judge every candidate, allocate, and set pairs in motion; record what was known and what bound it."""
     turn.state.decisions_made += 1
     equity = margin_desk.check_stops(turn)
-    caps_desk.refresh(turn)
+    caps_desk.refresh(turn, float(equity))
     work = Judging(turn, float(equity))
     verdicts = [work.verdict(candidate) for candidate in candidates]
     turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.domain.errors import Unavailable
+from bot.domain.instrument import Instrument
 from bot.domain.orders import OrderIntent
 from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Side, Venue
 from bot.engine import caps_desk
@@ -12,15 +13,19 @@ from bot.engine.turn import Turn
 from bot.portfolio.ledger_reading import VenueNet
 from bot.quant.leverage_cap import Side as CapSide
 from bot.risk import throttle
-from bot.risk.leverage import PoolLeg, equity_needed_usd
+from bot.risk.leverage import equity_needed_usd
 from bot.risk.limits import Exposure
 
 HEDGE_ROOM = 1.15
 """A hedge may bring a pool so far beyond its caps: one leg alone is worse than two a little too large."""
 
 
-def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
-    """All that `risk/limits` wants to know before this order; unknown values are NaN, which refuses an opening."""
+def exposure_of(turn: Turn, intent: OrderIntent, lots_step: int = 1) -> Exposure:
+    """All that `risk/limits` wants to know before this order; unknown values are NaN, which refuses an opening.
+
+    Args:
+        lots_step: what a shrunk size must be a multiple of.
+    """
     if intent.reduces_owner:
         return _reducing()
     state = turn.state
@@ -28,6 +33,7 @@ def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
     equity = float(turn.equity_usd())
     notional = float(instrument.quantity(intent.quantity_lots) * instrument.price(intent.limit_price_ticks))
     gross, venue_gross, venue_perp = gross_worst_usd(turn, intent.venue)
+    needs = _pool_needs_usd(turn, intent, notional) if instrument.is_perp else (0.0, 0.0)
     recent = [row for row in state.recent_opens if turn.now_ns - row[0] <= NS_PER_HOUR]
     state.recent_opens[:] = recent
     blocked = state.modes.blocks_open(intent.venue, intent.instrument)
@@ -50,9 +56,20 @@ def exposure_of(turn: Turn, intent: OrderIntent) -> Exposure:
         notional_last_day_usd=throttle.day_usd(state.throttle, turn.now_ns),
         equal_orders=throttle.equal_orders(state.throttle, turn.now_ns, order_key(intent)),
         round_trips=_round_trips(turn, intent),
-        pool_needs_usd=_pool_needs_usd(turn, intent, notional) if instrument.is_perp else 0.0,
+        pool_needs_usd=needs[0],
+        pool_needs_without_usd=needs[1],
         volatility_unknown=caps_desk.cap_of(turn, instrument.coin, _side(intent)) <= 0.0,
+        lots_least=_lots_least(instrument, intent.limit_price_ticks),
+        lots_step=lots_step,
     )
+
+
+def _lots_least(instrument: Instrument, price_ticks: int) -> int:
+    """The smallest opening order that the venue takes at this price."""
+    if price_ticks <= 0:
+        return max(instrument.lots_min, 1)
+    value = instrument.lot_size * instrument.price(price_ticks)
+    return max(instrument.lots_min, 1, -int(-instrument.notional_min_usd // value))
 
 
 def order_key(intent: OrderIntent) -> str:
@@ -73,10 +90,10 @@ def _side(intent: OrderIntent) -> CapSide:
     return "short" if intent.side is Side.SELL else "long"
 
 
-def _pool_needs_usd(turn: Turn, intent: OrderIntent, notional_usd: float) -> float:
-    """What the caps ask of the venue's futures wallet if all that is open there filled, and this order too."""
+def _pool_needs_usd(turn: Turn, intent: OrderIntent, notional_usd: float) -> tuple[float, float]:
+    """What the caps ask of the venue's futures wallet if all that is open there filled: with this order, without it."""
     if not turn.params.governor.enabled:
-        return 0.0
+        return 0.0, 0.0
     legs = caps_desk.pool_legs(turn, intent.venue)
     for order_id in turn.state.live_orders:
         order = turn.state.orders[order_id]
@@ -84,11 +101,11 @@ def _pool_needs_usd(turn: Turn, intent: OrderIntent, notional_usd: float) -> flo
         if order.intent.reduces_owner or not rules.is_perp or rules.venue != intent.venue:
             continue
         size = float(rules.quantity(order.remaining_lots) * rules.price(order.intent.limit_price_ticks))
-        legs.append(PoolLeg(size, caps_desk.cap_of(turn, rules.coin, _side(order.intent))))
-    cap = caps_desk.cap_of(turn, turn.instrument(intent.instrument).coin, _side(intent))
-    needs = equity_needed_usd([*legs, PoolLeg(notional_usd, cap)])
+        legs.append(caps_desk.pool_leg(turn, rules, size, _side(order.intent)))
+    own = caps_desk.pool_leg(turn, turn.instrument(intent.instrument), notional_usd, _side(intent))
     # a hedge makes a book safer than the leg alone: the reserve is there for it
-    return needs / HEDGE_ROOM if intent.purpose == "hedge" else needs
+    room = HEDGE_ROOM if intent.purpose == "hedge" else 1.0
+    return equity_needed_usd([*legs, own]) / room, equity_needed_usd(legs) / room
 
 
 def _reducing() -> Exposure:

@@ -38,6 +38,7 @@ def close_hours(state: EngineState, params: GovernorParams, now_ns: int) -> None
         models.close_hour(_last_return(series.hours), params.volatility)
         if days:
             _close_days(models, series, params)
+        _close_window(models, series, closed, params)
 
 
 def on_closes_known(turn: Turn, event: ClosesKnown) -> None:
@@ -47,7 +48,12 @@ def on_closes_known(turn: Turn, event: ClosesKnown) -> None:
     for coin in {turn.instrument(known.instrument).coin: None for known in event.closes}:
         instrument = reference_perp(state, coin)
         if instrument is not None:
-            state.models.coins[coin] = rebuilt(state.panel, instrument, params)
+            before, fresh = state.models.coins.get(coin), rebuilt(state.panel, instrument, params)
+            if before is not None and before.instrument == instrument and (
+                before.barrier.windows > fresh.barrier.windows
+            ):
+                fresh.barrier = before.barrier  # public history reaches back five weeks of hours, our own count further
+            state.models.coins[coin] = fresh
 
 
 def on_fitted(turn: Turn, event: ModelsFitted) -> None:
@@ -144,15 +150,29 @@ def rebuilt(panel: Panel, instrument: InstrumentId, params: GovernorParams) -> C
     hours = iter(_hourly(series))
     pending = next(hours, None)
     for place in range(1, len(series.closes)):
-        day = series.first_day + place
+        day, closed = series.first_day + place, 0
         while pending is not None and pending[0] <= day * 24:
+            closed = pending[0]
             own.close_hour(pending[1], params.volatility)
+            if closed < day * 24:
+                _close_window(own, series, closed, params)
             pending = next(hours, None)
         own.close_day(day, _day_return(series, day), series.realised[place], params.volatility)
+        if closed == day * 24:
+            _close_window(own, series, closed, params)
     while pending is not None:
         own.close_hour(pending[1], params.volatility)
+        _close_window(own, series, pending[0], params)
         pending = next(hours, None)
     return own
+
+
+def _close_window(own: CoinModels, series: Series, hour: int, params: GovernorParams) -> None:
+    """Between two rebalances lies a window of hourly closes; its end is a multiple of its length, UTC."""
+    hours = max(1, round(params.caps.rebalance_h))
+    end = hour - series.first_hour
+    if hour % hours == 0 and end >= hours:
+        own.close_window(hour, series.hours[end - hours:end + 1], params.volatility)
 
 
 def _hourly(series: Series) -> list[tuple[int, float | None]]:

@@ -26,19 +26,27 @@ from bot.execution.order_ids import client_order_id
 from bot.execution.order_states import Order, OrderState
 from bot.execution.pair_moves import WantedOrder
 from bot.risk import throttle
-from bot.risk.limits import RUNAWAY, review
+from bot.risk.limits import RUNAWAY, Shrunk, review
 
 
-def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool:
-    """Put a wish before risk; an approved order leaves with this step. True if it does."""
+def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str, lots_step: int = 1) -> bool:
+    """Put a wish before risk; an approved order leaves with this step, perhaps at a smaller size. True if it does.
+
+    Args:
+        lots_step: what a smaller size must be a multiple of.
+    """
     turn.state.session.orders_made += 1
     session = turn.state.session
     order_id = client_order_id(session.account, session.epoch, session.orders_made)
     intent = _intent(turn, owner, wanted, parent_id, order_id)
-    verdict = review(intent, exposure_of(turn, intent), turn.params.risk, turn.now_ns, session.epoch)
+    verdict = review(intent, exposure_of(turn, intent, lots_step), turn.params.risk, turn.now_ns, session.epoch)
     if isinstance(verdict, Refusal):
         _refused(turn, verdict)
         return False
+    if isinstance(verdict, Shrunk):
+        turn.refusals.append(verdict.cut)
+        verdict = verdict.order
+        intent, wanted = verdict.intent, msgspec.structs.replace(wanted, lots=verdict.intent.quantity_lots)
     turn.state.orders[intent.order_id] = Order(intent=intent, sent_ns=turn.now_ns)
     turn.state.live_orders[intent.order_id] = None
     if not intent.reduces_owner:
@@ -49,10 +57,10 @@ def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool
     return True
 
 
-def hedge_fits(turn: Turn, owner: Owner, wanted: WantedOrder, hedge: WantedOrder) -> bool:
-    """Whether risk would also let the hedge of an opening order follow it: both legs are checked before either is sent.
+def hedge_lots(turn: Turn, owner: Owner, wanted: WantedOrder, hedge: WantedOrder) -> int:
+    """How many lots of its hedge risk would let follow an opening order: both legs are checked before either is sent.
 
-    The refusal is recorded as the hedge's own; nothing of the pair leaves.
+    What binds is recorded as the hedge's own; 0: nothing of the pair leaves.
     """
     intent = _intent(turn, owner, hedge, "", OrderId(""))
     exposure = exposure_of(turn, intent)
@@ -65,8 +73,11 @@ def hedge_fits(turn: Turn, owner: Owner, wanted: WantedOrder, hedge: WantedOrder
     verdict = review(intent, exposure, turn.params.risk, turn.now_ns, turn.state.session.epoch)
     if isinstance(verdict, Refusal):
         turn.refusals.append(verdict)
-        return False
-    return True
+        return 0
+    if isinstance(verdict, Shrunk):
+        turn.refusals.append(verdict.cut)
+        return verdict.order.intent.quantity_lots
+    return hedge.lots
 
 
 def _notional_usd(turn: Turn, wanted: WantedOrder) -> float:

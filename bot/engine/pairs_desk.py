@@ -14,7 +14,7 @@ from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import advance, hedged_base, is_whole
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
-from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side
+from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side, tradable
 from bot.execution.params import ExecutionParams
 from bot.execution.twap import plan_slices
 from bot.portfolio.pairs import Pair, PairState, Parent, Slice
@@ -106,8 +106,10 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
     wake_ns = moves.wake_ns
     for wanted in moves.orders:
         parent_id = pair.parent.parent_id if pair.parent is not None else f"{pair.pair_id}/trim"
-        fits = wanted.purpose != "open" or _hedge_fits(turn, pair, wanted, long, short)
-        if fits and orders_desk.place(turn, pair.pair_id, wanted, parent_id):
+        opens = wanted.purpose == "open"
+        fitted = _with_hedge(turn, pair, wanted, long, short) if opens else wanted
+        step = max(int(pair.step_base / turn.instrument(wanted.instrument).lot_size), 1) if opens else 1
+        if fitted is not None and orders_desk.place(turn, pair.pair_id, fitted, parent_id, step):
             _show_ticks(turn)
         elif wake_ns is None or wake_ns <= turn.now_ns:
             wake_ns = Nanos(turn.now_ns + NS_PER_S)
@@ -124,17 +126,27 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
         turn.state.pair_wakes[pair.pair_id] = Nanos(max(wake_ns, turn.now_ns + 1))
 
 
-def _hedge_fits(turn: Turn, pair: Pair, wanted: WantedOrder, long: LegSituation, short: LegSituation) -> bool:
-    """An opening leg leaves only if its hedge would be let through after it (F31)."""
+def _with_hedge(turn: Turn, pair: Pair, wanted: WantedOrder, long: LegSituation, short: LegSituation
+                ) -> WantedOrder | None:
+    """An opening leg leaves only at a size whose hedge would be let through after it (F31); None: not at all."""
     first, other = (long, short) if wanted.instrument == long.instrument.id else (short, long)
     if other.quote is None:
-        return False
+        return None
     side = opening_side(pair, other)
     lots = opening_lots(other.instrument, side, first.instrument.quantity(wanted.lots))
     ticks = limit_ticks(other, side, turn.params.execution.hedge_collar_bps)
     hedge = msgspec.structs.replace(wanted, instrument=other.instrument.id, side=side, lots=lots, limit_ticks=ticks,
                                     time_in_force=TimeInForce.IOC, purpose="hedge")
-    return lots <= 0 or orders_desk.hedge_fits(turn, pair.pair_id, wanted, hedge)
+    allowed = orders_desk.hedge_lots(turn, pair.pair_id, wanted, hedge) if lots > 0 else lots
+    if allowed == lots:
+        return wanted
+    # one step stays free: what earlier slices left over is hedged with this one
+    base = (other.instrument.quantity(allowed) // pair.step_base - 1) * pair.step_base
+    smaller = opening_lots(first.instrument, wanted.side, base)
+    matched = opening_lots(other.instrument, side, base)
+    if not (tradable(first.instrument, smaller, wanted.limit_ticks) and tradable(other.instrument, matched, ticks)):
+        return None
+    return msgspec.structs.replace(wanted, lots=smaller)
 
 
 def _with_share(turn: Turn, pair: Pair, name: str, keys: dict[str, str]) -> dict[str, str]:

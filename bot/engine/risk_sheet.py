@@ -8,7 +8,7 @@ from bot.domain.values import Coin, Venue
 from bot.engine import caps_desk, margin_desk
 from bot.engine.turn import Turn
 from bot.quant.leverage_cap import LeverageCap
-from bot.risk.leverage import CoinCaps, fit_age_days
+from bot.risk.leverage import CoinCaps, equity_needed_usd, fit_age_days
 from bot.risk.sheet import CoinRow, LimitRow, MarginRow, RiskSheet, TailRow
 
 _RECENT_DAYS = 30
@@ -64,7 +64,8 @@ def _coin(turn: Turn, caps: CoinCaps) -> CoinRow:
         fit_points=models.points if models is not None else 0,
         persistence=garch.persistence if garch is not None else None, nu=garch.nu if garch is not None else None,
         loglik_point=models.loglik_per_point if models is not None else None,
-        bic=models.bic if models is not None else None,
+        bic=models.bic if models is not None else None, barrier_scale=round(caps.scale, 4),
+        barrier_windows=caps.windows, tiers_short_pct=_pct(caps.tiers_short),
     )
 
 
@@ -79,7 +80,7 @@ def _pct(fraction: float | None) -> float | None:
 def _margin(turn: Turn, venue: Venue) -> MarginRow:
     pool = margin_desk.pool_of(turn, venue)
     legs = caps_desk.pool_legs(turn, venue)
-    needed = sum(leg.notional_usd / leg.cap if leg.cap > 0 else math.inf for leg in legs)
+    needed = equity_needed_usd(legs)
     known = math.isfinite(pool.equity_usd)
     reference = margin_desk.reference_of(turn, turn.state.venues[venue], pool) if legs else None
     risk = turn.params.risk

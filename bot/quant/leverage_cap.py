@@ -156,7 +156,7 @@ def pool_equity_needed(legs: Iterable[PoolLeg]) -> float:
     total = 0.0
     for leg in legs:
         there = leg.notional_usd * math.exp(leg.distance if leg.side == "short" else -leg.distance)
-        total += abs(there - leg.notional_usd) + _maintenance(leg.tiers, there) + leg.close_fee * there
+        total += abs(there - leg.notional_usd) + maintenance_usd(leg.tiers, there) + leg.close_fee * there
     return total
 
 
@@ -166,8 +166,8 @@ def tiered_leverage_max(leg: PoolLeg) -> float:
     return leg.notional_usd / needed if needed * UNBOUNDED > leg.notional_usd else UNBOUNDED
 
 
-def _maintenance(tiers: tuple[MarginTier, ...], notional: float) -> float:
-    """Maintenance margin of a notional, USD, in floats; 0 without tiers."""
+def maintenance_usd(tiers: tuple[MarginTier, ...], notional: float) -> float:
+    """Maintenance margin of a notional in USD, by its tiers, in floats; 0 without tiers."""
     margin = 0.0
     for place, tier in enumerate(tiers):
         floor = float(tier.floor_usd)

@@ -120,7 +120,7 @@ class RunRecorder:
         if step.commands:
             self._commanded(event, step)
         for refusal in step.refusals:
-            self.refusals[refusal.limit] += 1
+            self.refusals[f"{refusal.limit} (shrunk)" if refusal.shrunk_to_lots else refusal.limit] += 1
         if step.record is not None:
             self._decided(step.record)
         for note in step.notes:

@@ -7,18 +7,21 @@ again every `refit_days`, and at once after a shock (the last 30 days are far le
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from bot.domain.values import NS_PER_DAY, Coin, InstrumentId
+from bot.domain.values import NS_PER_DAY, NS_PER_HOUR, Coin, InstrumentId
+from bot.quant.barrier_calibration import BarrierRecord
 from bot.quant.garch import log_densities, next_variance
 from bot.quant.volatility import (
     SymbolModels,
     VolatilityForecast,
     VolatilityParams,
     VolatilityState,
+    cap_sigma,
     day_closed,
     forecast,
     hour_closed,
@@ -43,6 +46,12 @@ class CoinModels(msgspec.Struct):
     """Log-likelihood of each of the last days under its own forecast."""
     refused: tuple[str, ...] = ()
     """Why the newest attempt gave no usable GARCH; empty if it did."""
+    barrier: BarrierRecord = BarrierRecord()
+    """How far the price went within each window between rebalances, over the volatility that stood at its start."""
+    window_hour: int = 0
+    """Where the running window began, hours since 1970-01-01; 0: nowhere."""
+    window_sigma: float | None = None
+    """... and the volatility over it that caps stood on; None: unknown."""
 
     def close_hour(self, hourly_return: float | None, params: VolatilityParams) -> None:
         """One more hourly log return; None says nothing."""
@@ -60,6 +69,22 @@ class CoinModels(msgspec.Struct):
             del self.logliks[:-SHOCK_DAYS]
         self.volatility = day_closed(self.volatility, daily_return, realised, self.models, params)
         self.day = day
+
+    def close_window(self, hour: int, closes: Sequence[float | None], params: VolatilityParams) -> None:
+        """A window between two rebalances is over, and the next begins.
+
+        Args:
+            hour: at which it ends. closes: hourly, from its start to its end, both included; None = unknown.
+        """
+        hours, start = len(closes) - 1, closes[0]
+        known = [each for each in closes[1:] if each is not None]
+        if self.window_sigma and self.window_hour == hour - hours and start is not None and known:
+            for move in (max(known) / start, start / min(known)):
+                self.barrier = self.barrier.with_ratio(max(math.log(move), 0.0) / self.window_sigma)
+        now_ns = hour * NS_PER_HOUR
+        volatility = self.forecast(now_ns, params, None)
+        self.window_hour = hour
+        self.window_sigma = cap_sigma(volatility, self.volatility, self.models, hours, now_ns=now_ns)
 
     def take(self, models: SymbolModels, since: list[float | None]) -> None:
         """The answer of a worker. Without a usable GARCH the one in use stays until it is too old.

@@ -54,6 +54,12 @@ class CoinRow(msgspec.Struct, frozen=True, kw_only=True):
     nu: float | None
     loglik_point: float | None
     bic: float | None
+    barrier_scale: float = 1.0
+    """Factor on volatility from the coin's own windows that are over ..."""
+    barrier_windows: int = 0
+    """... so many of them."""
+    tiers_short_pct: float | None = None
+    """What higher tiers ask of a short beside 1 / cap, per cent of notional, at the most a coin may bind."""
 
 
 class TailRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,7 +33,8 @@ class Tracer:
         for command in step.commands:
             self._write(f"    -> {command_text(command)}\n")
         for refusal in step.refusals:
-            self._write(f"    refused: {refusal.limit} {refusal.value:g}, allowed {refusal.allowed:g}\n")
+            done = f"shrunk to {refusal.shrunk_to_lots} lots" if refusal.shrunk_to_lots else "refused"
+            self._write(f"    {done}: {refusal.limit} {refusal.value:g}, allowed {refusal.allowed:g}\n")
         for note in step.notes:
             keys = " ".join(f"{key}={value}" for key, value in note.keys)
             self._write(f"    {note.name} {keys}\n")

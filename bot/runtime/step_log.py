@@ -16,6 +16,11 @@ def log_step(log: structlog.typing.FilteringBoundLogger, event: AnyEvent, step: 
         keys["at_ns"] = str(event.at_ns)
         log.info(note.name, **keys)
     for refusal in step.refusals:
+        if refusal.shrunk_to_lots:
+            log.info(LogEvent.ORDER_SHRUNK, instrument=refusal.intent.instrument, limit=refusal.limit,
+                     value=refusal.value, allowed=refusal.allowed, lots=refusal.intent.quantity_lots,
+                     shrunk_to_lots=refusal.shrunk_to_lots, at_ns=event.at_ns)
+            continue
         log.warning(LogEvent.ORDER_REFUSED, instrument=refusal.intent.instrument, limit=refusal.limit,
                     value=refusal.value, allowed=refusal.allowed, at_ns=event.at_ns)
     record = step.record

@@ -15,6 +15,7 @@ class LogEvent(StrEnum):
     STOP_FORCED = "stop_forced"
     HEARTBEAT = "heartbeat"
     ORDER_REFUSED = "order_refused"
+    ORDER_SHRUNK = "order_shrunk"
     ORDER_HELD_BACK = "order_held_back"
     SEND_FAILED = "send_failed"
     REBALANCE_DONE = "rebalance_done"

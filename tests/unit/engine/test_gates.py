@@ -271,8 +271,21 @@ def test_orders_that_are_out_count_as_if_they_had_filled() -> None:
 
 def test_a_leg_does_not_leave_when_risk_would_refuse_its_hedge() -> None:
     """The perp leg may not be levered: the spot leg, which could be bought, is not sent either (F31)."""
-    params = EngineParams(risk=RiskLimits(perp_leverage_max=0.01))
+    params = EngineParams(risk=RiskLimits(perp_leverage_max=1e-4))
     drive = Drive(params=params).run_to_note("pair_abandoned")
     refused = [refusal for step in drive.steps for refusal in step.refusals]
     assert drive.orders == []
     assert {(refusal.limit, refusal.intent.instrument) for refusal in refused} == {("perp_leverage_max", PERP.id)}
+
+
+def test_a_pair_over_a_limit_is_opened_at_what_both_legs_may_be() -> None:
+    """Only the perp's leverage binds, a twentieth of the wallet: both legs shrink alike, and the record names it."""
+    drive = Drive(params=EngineParams(risk=RiskLimits(perp_leverage_max=0.05))).run_to_note("pair_opened")
+    shrunk = [refusal for step in drive.steps for refusal in step.refusals if refusal.shrunk_to_lots]
+    assert {(each.limit, each.intent.instrument) for each in shrunk} == {("perp_leverage_max", PERP.id)}
+    assert all(each.value > each.allowed and each.shrunk_to_lots < each.intent.quantity_lots for each in shrunk)
+    held = drive.quantity(PERP)
+    mark = drive.engine.state.market.marks[PERP.id].mark
+    assert 0 < float(-held * mark) <= 0.05 * futures_equity_usd(
+        Turn(drive.engine.state, drive.engine.ledger, drive.engine.params, drive.now), ALPHA) * 1.001
+    assert abs(drive.quantity(SPOT) + held) < PERP.lot_size

@@ -9,7 +9,7 @@ import pytest
 
 from bot.domain.orders import ApprovedOrder, Refusal
 from bot.domain.values import Nanos, Side
-from bot.risk.limits import RUNAWAY, Exposure, approve_reducing, review
+from bot.risk.limits import RUNAWAY, Exposure, Shrunk, approve_reducing, review
 from bot.risk.params import RiskLimits
 from tests.unit.execution.scenes import T0, intent
 
@@ -30,8 +30,8 @@ AT_BOUND: list[tuple[str, dict[str, float], str]] = [
 ]
 
 
-def judged(exposure: Exposure) -> ApprovedOrder | Refusal:
-    return review(intent(), exposure, LIMITS, T0, 7)
+def judged(exposure: Exposure, lots: int = 1) -> ApprovedOrder | Shrunk | Refusal:
+    return review(intent(lots), exposure, LIMITS, T0, 7)
 
 
 @pytest.mark.parametrize(("limit", "bound", "field"), AT_BOUND, ids=[row[0] for row in AT_BOUND])
@@ -45,8 +45,59 @@ def test_a_limit_allows_its_bound_and_refuses_beyond_and_what_is_not_known(
     assert isinstance(judged(wide), ApprovedOrder)
     for worse in (math.nextafter(bound[field], math.inf) + 1e-6, math.nan, math.inf):
         verdict = judged(msgspec.structs.replace(wide, **{field: worse}))
-        assert isinstance(verdict, Refusal)
+        assert isinstance(verdict, Refusal)  # one lot cannot be shrunk
         assert verdict.limit == limit
+
+
+SIZES: list[tuple[str, dict[str, float]]] = [
+    ("gross_leverage_max", {"gross_usd": 299_500.0, "venue_futures_equity_usd": 1e9}),
+    ("venue_share_max", {"venue_gross_usd": 299_500.0, "venue_futures_equity_usd": 1e9}),
+    ("perp_leverage_max", {"venue_perp_usd": 249_500.0}),
+    ("leverage_cap", {"pool_needs_usd": 50_400.0, "pool_needs_without_usd": 49_600.0}),
+]
+
+
+@pytest.mark.parametrize(("limit", "change"), SIZES, ids=[row[0] for row in SIZES])
+def test_an_order_beyond_a_limit_on_size_is_shrunk_to_what_is_left(limit: str, change: dict[str, float]) -> None:
+    """Half of each fits: the limit, its value and what is allowed are on record, and what leaves is just below half."""
+    verdict = judged(msgspec.structs.replace(CALM, **change), lots=1_000)
+    assert isinstance(verdict, Shrunk)
+    assert (verdict.cut.limit, verdict.cut.shrunk_to_lots) == (limit, verdict.order.intent.quantity_lots)
+    assert verdict.cut.intent.quantity_lots == 1_000
+    assert verdict.cut.value > verdict.cut.allowed
+    assert 499 <= verdict.order.intent.quantity_lots <= 500
+
+
+def test_the_tightest_limit_says_how_much_is_left() -> None:
+    """Two limits are broken: what leaves obeys both, and the tighter one is named."""
+    verdict = judged(msgspec.structs.replace(CALM, gross_usd=299_500.0, venue_perp_usd=249_900.0), lots=1_000)
+    assert isinstance(verdict, Shrunk)
+    assert verdict.cut.limit == "perp_leverage_max"
+    assert 99 <= verdict.order.intent.quantity_lots <= 100
+
+
+@pytest.mark.parametrize(("change", "lots"), [({"lots_step": 150}, 450), ({"lots_least": 499}, 499),
+                                              ({"lots_least": 501}, None), ({"lots_step": 600}, None)])
+def test_a_shrunk_size_is_one_that_both_venues_take(change: dict[str, int], lots: int | None) -> None:
+    """Whole steps of the pair's grid, and no less than the venue's minimum: else the order is refused."""
+    verdict = judged(msgspec.structs.replace(CALM, gross_usd=299_500.0, venue_futures_equity_usd=1e9, **change), 1_000)
+    if lots is None:
+        assert isinstance(verdict, Refusal)
+        assert (verdict.limit, verdict.shrunk_to_lots) == ("gross_leverage_max", 0)
+    else:
+        assert isinstance(verdict, Shrunk)
+        assert verdict.order.intent.quantity_lots in (lots, lots + 1)
+
+
+@pytest.mark.parametrize("change", [
+    {"gross_usd": 300_000.0}, {"gross_usd": 400_000.0}, {"gross_usd": math.nan}, {"orders_last_minute": 500},
+    {"distance_bps": 1e4}, {"notional_last_hour_usd": 1e9}, {"order_notional_usd": 260_000.0},
+])
+def test_no_size_helps_where_nothing_is_left_or_size_is_not_the_matter(change: dict[str, float]) -> None:
+    """Room of nothing, an unknown, a runaway, a price: refused, although a limit on size is broken beside."""
+    exposure = msgspec.structs.replace(CALM, venue_futures_equity_usd=1e9, venue_gross_usd=299_500.0)
+    assert isinstance(judged(exposure, 1_000), Shrunk)
+    assert isinstance(judged(msgspec.structs.replace(exposure, **change), 1_000), Refusal)
 
 
 def test_the_hundred_and_twentieth_order_of_a_minute_is_the_last() -> None:

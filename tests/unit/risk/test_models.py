@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 import pytest
 
@@ -102,3 +104,48 @@ def test_an_old_model_gives_way_to_the_fallback() -> None:
     old = one.forecast(int((101 + 3 * PARAMS.refit_days) * NS_PER_DAY), PARAMS, None)
     assert "garch" in {row.source for row in young.models}
     assert "garch" not in {row.source for row in old.models}
+
+
+def windowed(closes: list[float | None], hour: int = 16, before: float | None = 0.01) -> CoinModels:
+    """A coin whose window from hour 8 has just ended with these hourly closes."""
+    one = coin()
+    one.window_hour, one.window_sigma = 8, before
+    one.close_window(hour, closes, PARAMS)
+    return one
+
+
+def test_a_window_counts_how_far_it_went_both_ways_over_its_own_volatility() -> None:
+    """Up 5 % and down 2 % from the start at a sigma of 1 %; what happened before it does not matter."""
+    one = windowed([100.0, 101.0, 105.0, None, 98.0, 99.0, 100.0, 100.0, 100.0])
+    assert one.barrier.windows == 2
+    assert one.barrier.largest == pytest.approx((math.log(1.05) / 0.01, math.log(100 / 98) / 0.01))
+    assert (one.window_hour, one.window_sigma) == (16, None)  # nothing is known of its volatility yet
+
+
+def test_a_rise_alone_fell_nowhere() -> None:
+    """The other way counts as a window that was not touched."""
+    one = windowed([100.0, *[101.0] * 8])
+    assert one.barrier.windows == 2
+    assert one.barrier.largest[1] == 0.0
+
+
+@pytest.mark.parametrize(("closes", "hour", "sigma"), [
+    ([None, *[101.0] * 8], 16, 0.01), ([100.0, *[None] * 8], 16, 0.01), ([100.0] * 9, 24, 0.01),
+    ([100.0] * 9, 16, None),
+])
+def test_a_window_that_is_not_known_whole_counts_for_nothing(closes: list[float | None], hour: int,
+                                                             sigma: float | None) -> None:
+    """No start, no hour within, hours that were slept through, no volatility at its start."""
+    assert windowed(closes, hour, sigma).barrier.windows == 0
+
+
+def test_the_volatility_of_a_window_is_that_of_the_caps_at_its_start() -> None:
+    """1 % an hour: about 2.8 % over eight hours."""
+    one = fitted()
+    for hour in range(24 * 40):
+        one.close_hour(0.01 if hour % 2 else -0.01, PARAMS)
+    for day in range(101, 141):
+        one.close_day(day, 0.02 if day % 2 else -0.02, 0.0024, PARAMS)
+    one.close_window(960, [100.0] * 9, PARAMS)
+    assert one.window_sigma is not None
+    assert one.window_sigma >= 0.01 * math.sqrt(8) * 0.999
