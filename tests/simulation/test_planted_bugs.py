@@ -113,9 +113,9 @@ def opens_before_reconciliation(patch: Patch) -> None:
 def reducing_order_crosses_zero(patch: Patch) -> None:
     real = orders_desk.place
 
-    def place(turn: Turn, owner: Any, wanted: Any, parent_id: str) -> bool:
+    def place(turn: Turn, owner: Any, wanted: Any, parent_id: str, lots_step: int = 1) -> bool:
         more = wanted.lots + max(wanted.lots // 5, 1) if wanted.reduces_owner else wanted.lots
-        return real(turn, owner, msgspec.structs.replace(wanted, lots=more), parent_id)
+        return real(turn, owner, msgspec.structs.replace(wanted, lots=more), parent_id, lots_step)
 
     patch.setattr(orders_desk, "place", place)
 

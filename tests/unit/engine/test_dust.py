@@ -64,9 +64,9 @@ def test_F34_what_nobody_takes_is_tried_ever_less_often(monkeypatch: pytest.Monk
     """Each pause is twice the last, up to a quarter of an hour."""
     real, times = orders_desk.place, []
 
-    def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str) -> bool:
+    def place(turn: Turn, owner: Owner, wanted: WantedOrder, parent_id: str, lots_step: int = 1) -> bool:
         if owner != DUST:
-            return real(turn, owner, wanted, parent_id)
+            return real(turn, owner, wanted, parent_id, lots_step)
         times.append(turn.now_ns)
         return False
 
