@@ -16,6 +16,7 @@ from bot.domain.values import NS_PER_S, ZERO, Nanos, is_pair_owner
 from bot.engine import (
     account_mode,
     auth_desk,
+    breaker_desk,
     foreign,
     funding_desk,
     lost_transfers,
@@ -104,6 +105,7 @@ def on_read_failed(turn: Turn, event: ReadFailed) -> None:
     """A failed read proves nothing; ask again soon, less often each time, and not before the venue wants to hear it."""
     venue = turn.state.venues[event.venue]
     rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
+    breaker_desk.on_error(turn, event.venue, event.error, create=False)
     refused = auth_desk.on_read_failed(turn, event)
     if event.request_id == venue.read_id:
         venue.read_id = ""
@@ -131,6 +133,7 @@ def on_report(turn: Turn, event: AccountReport) -> None:
     funding_desk.settle_unpaid(turn, event)
     venue.cursor = max(venue.cursor, event.cursor)
     venue_watch.reported(turn, venue)
+    breaker_desk.on_read(turn, event.venue)
     account_mode.check(turn, event)
     if event.request_id != venue.read_id:
         return  # an older answer: what it brought is booked, but it proves nothing about now

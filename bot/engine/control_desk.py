@@ -12,7 +12,7 @@ from bot.domain.events import (
     StorageFailed,
 )
 from bot.domain.values import DUST, NS_PER_S, Nanos
-from bot.engine import account_desk, dust_desk, lifecycle_desk, orders_desk, pairs_desk
+from bot.engine import account_desk, breaker_desk, dust_desk, lifecycle_desk, orders_desk, pairs_desk
 from bot.engine.turn import Turn
 from bot.execution import order_states
 from bot.execution.order_states import OrderState
@@ -151,6 +151,7 @@ def _resume(turn: Turn) -> None:
     lifted = [name for name in OPERATOR_REASONS if modes.lift(name)]
     for venue in turn.state.venues.values():
         lifted += [name for name in OPERATOR_BLOCKS if modes.unblock_venue(venue.venue, name)]
+        lifted += breaker_desk.reset(turn, venue.venue)
         account_desk.distrust(turn, venue, "resumed")
         turn.read_account(venue)
     for instrument in modes.instruments:

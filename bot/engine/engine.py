@@ -13,6 +13,7 @@ from bot.domain.events import AnyEvent, Event
 from bot.domain.values import NS_PER_S, Nanos
 from bot.engine import (
     account_desk,
+    breaker_desk,
     control_desk,
     dead_man,
     decision,
@@ -159,6 +160,7 @@ class Engine:
         account_desk.run_reads(turn)
         venue_watch.run_due(turn)
         rejects.run_due(turn)
+        breaker_desk.run_due(turn)
         orders_desk.resolve_doubts(turn)
         if state.transfers:
             account_desk.watch_transfers(turn)
@@ -178,7 +180,7 @@ class Engine:
             return state.session.trade_from_ns if state.session.epoch else None
         due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
                state.next_rebalance_ns, lifecycle_desk.next_ns(turn), venue_watch.next_ns(turn), rejects.next_ns(turn),
-               dead_man.next_ns(turn), dust_desk.next_ns(turn))
+               breaker_desk.next_ns(turn), dead_man.next_ns(turn), dust_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 

@@ -8,7 +8,7 @@ from bot.domain.errors import Unavailable
 from bot.domain.instrument import Instrument
 from bot.domain.orders import OrderIntent
 from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Side, Venue
-from bot.engine import caps_desk
+from bot.engine import breaker_desk, caps_desk
 from bot.engine.turn import Turn
 from bot.portfolio.ledger_reading import VenueNet
 from bot.quant.leverage_cap import Side as CapSide
@@ -39,6 +39,8 @@ def exposure_of(turn: Turn, intent: OrderIntent, lots_step: int = 1) -> Exposure
     blocked = state.modes.blocks_open(intent.venue, intent.instrument)
     if not blocked and intent.instrument in state.market.halted:
         blocked = "halted"
+    if not blocked and intent.purpose == "open" and breaker_desk.probe_is_out(turn, intent.venue):
+        blocked = "breaker_probing"
     return Exposure(
         blocked=blocked,
         equity_usd=equity,

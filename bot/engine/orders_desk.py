@@ -7,6 +7,7 @@ import msgspec
 from bot.domain.commands import AnyCommand, CancelOrder, QueryOrder, SubmitOrder
 from bot.domain.events import (
     CancelFailed,
+    ErrorClass,
     Fill,
     OrderAccepted,
     OrderClosed,
@@ -17,7 +18,7 @@ from bot.domain.events import (
 )
 from bot.domain.orders import OrderIntent, Refusal, TimeInForce
 from bot.domain.values import NS_PER_S, Nanos, OrderId, Owner, is_pair_owner
-from bot.engine import foreign, rate_desk, rejects
+from bot.engine import breaker_desk, foreign, rate_desk, rejects
 from bot.engine.exposure import exposure_of, order_key
 from bot.engine.state import EngineState
 from bot.engine.turn import Turn
@@ -133,6 +134,7 @@ def on_accepted(turn: Turn, event: OrderAccepted) -> None:
     """The venue has it."""
     order = turn.state.orders.get(event.order_id)
     if order is not None:
+        breaker_desk.on_taken(turn, event.venue)
         order_states.on_accepted(order, event)
         rests = order.state is OrderState.OPEN and order.intent.time_in_force is not TimeInForce.IOC
         if rests and order.cancel_sent_ns is not None:
@@ -145,6 +147,8 @@ def on_rejected(turn: Turn, event: OrderRejected) -> None:
     order = turn.state.orders.get(event.order_id)
     if order is None:
         return
+    if order.live:
+        breaker_desk.on_reject(turn, event.venue, event.reason)
     order_states.on_rejected(order, event)
     rate_desk.heed(turn, event.venue, event.reason, event.retry_after_s, event.text)
     turn.note("order_rejected", order_id=event.order_id, instrument=order.intent.instrument,
@@ -158,6 +162,8 @@ def on_unknown(turn: Turn, event: OrderUnknown) -> None:
     rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
     order = turn.state.orders.get(event.order_id)
     if order is not None:
+        if order.state is OrderState.SENT:  # told once; what a stream has told of meanwhile is not unknown
+            breaker_desk.on_error(turn, event.venue, event.error, create=True)
         order_states.on_unknown(order, event, turn.params.execution)
         turn.note("order_unknown", order_id=event.order_id, instrument=order.intent.instrument, why=event.why[:200])
         turn.look(order.intent.owner)
@@ -167,6 +173,7 @@ def on_closed(turn: Turn, event: OrderClosed) -> None:
     """The venue says it is over."""
     order = turn.state.orders.get(event.order_id)
     if order is not None:
+        breaker_desk.on_taken(turn, event.venue)
         order_states.on_closed(order, event, turn.params.execution)
         _settle(turn, order)
 
@@ -174,6 +181,7 @@ def on_closed(turn: Turn, event: OrderClosed) -> None:
 def on_cancel_failed(turn: Turn, event: CancelFailed) -> None:
     """Neither success nor failure of the order: ask what it is."""
     rate_desk.heed(turn, event.venue, event.error, event.retry_after_s, event.why)
+    breaker_desk.on_error(turn, event.venue, event.error, create=False)
     order = turn.state.orders.get(event.order_id)
     if order is not None and order.live:
         order_states.doubt(order, event.at_ns, turn.params.execution)
@@ -182,6 +190,7 @@ def on_cancel_failed(turn: Turn, event: CancelFailed) -> None:
 
 def on_report(turn: Turn, event: OrderReport) -> None:
     """A query was answered: its trades first, then its state."""
+    breaker_desk.on_read(turn, event.venue)
     for fill in event.fills:
         on_fill(turn, fill)
     order = turn.state.orders.get(event.order_id)
@@ -240,6 +249,7 @@ def resolve_doubts(turn: Turn) -> None:
     for order_id in tuple(turn.state.live_orders):
         order = turn.state.orders[order_id]
         if order.state is OrderState.SENT and turn.now_ns - order.sent_ns >= int(params.answer_overdue_s * NS_PER_S):
+            breaker_desk.on_error(turn, order.intent.venue, ErrorClass.TIMEOUT, create=True)
             order.state = OrderState.UNKNOWN
             order_states.doubt(order, turn.now_ns, params)
             turn.look(order.intent.owner)

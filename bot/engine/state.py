@@ -16,6 +16,7 @@ from bot.market.rules import RuleChange
 from bot.market.state import MarketState
 from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
+from bot.risk.breaker import Breaker
 from bot.risk.leverage import CoinCaps
 from bot.risk.models import ModelsState
 from bot.risk.modes import ModeState
@@ -70,6 +71,8 @@ class VenueState(msgspec.Struct):
     """Until when the venue asked us to wait, by reason (`rate_desk`)."""
     reads_failed: int = 0
     """Account reads in a row that got no usable answer."""
+    breakers: dict[str, Breaker] = {}
+    """Circuit breakers by class of error (`risk/breaker`)."""
     moved_ns: Nanos = Nanos(0)
     """When something of ours was last booked here: reads may lag behind it."""
     armed_ns: Nanos | None = None

@@ -63,7 +63,7 @@ def _watch_connection(turn: Turn, venue: VenueState) -> None:
     if since_ns is None or turn.now_ns < _page_ns(venue, since_ns):
         return
     venue.down_paged_ns = turn.now_ns
-    held = _stake(turn, venue.venue)
+    held = stake(turn, venue.venue)
     turn.alert("venue_down", f"{venue.venue} cannot be reached since {(turn.now_ns - since_ns) / NS_PER_S:.0f} s; "
                              f"{held or 'nothing is held or open there'}", page=bool(held))
 
@@ -72,7 +72,7 @@ def _page_ns(venue: VenueState, since_ns: Nanos) -> int:
     return since_ns + PAGE_NS if venue.down_paged_ns is None else venue.down_paged_ns + AGAIN_NS
 
 
-def _stake(turn: Turn, venue: Venue) -> str:
+def stake(turn: Turn, venue: Venue) -> str:
     """What of ours is there, in words."""
     orders = sum(1 for order_id in turn.state.live_orders if turn.state.orders[order_id].intent.venue == venue)
     legs = [f"{leg} {turn.ledger.quantity(leg, pair.pair_id):f}" for pair in turn.state.pairs.values() if pair.live
@@ -88,7 +88,7 @@ def _watch_reads(turn: Turn, venue: VenueState) -> None:
         return
     text = f"{venue.venue}: the account could not be read for {SILENT_READS} reconciliations in a row"
     if turn.state.modes.block_venue(venue.venue, turn.reason("unread", text, "the next account report")):
-        turn.alert("venue_silent", text, page=bool(_stake(turn, venue.venue)))
+        turn.alert("venue_silent", text, page=bool(stake(turn, venue.venue)))
 
 
 def _unread(turn: Turn, venue: VenueState) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from bot.risk.breaker import BreakerParams
+
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Order limits, stops, margin keeping and the clocks of trust."""
@@ -68,6 +70,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """After an order was refused for maintenance: no opens at that venue for so long, then one may try."""
     venue_wait_s_max: float = 3600.0
     """No wait that a venue asks for is kept longer."""
+    breaker: BreakerParams = BreakerParams()
 
     def __post_init__(self) -> None:
         """Caps in code: above them a configuration is refused."""

@@ -20,12 +20,14 @@ NAMES: Final = (
     "fill_after_terminal", "foreign_fill", "not_placed_proven", "order_settling", "order_rejected", "partial_fill",
     "cancel_failed", "cancel_sent", "unwinding_reached", "operator_paged_one_legged", "unknown_for_30_s",
     "books_differ", "forced_fill", "forced_fill_while_unwinding", "margin_top_up", "rate_limited", "banned",
-    "maintenance", "late_fill_reopened_pair", "kill_verified_flat",
+    "maintenance", "late_fill_reopened_pair", "kill_verified_flat", "breaker_opened", "breaker_probing",
+    "breaker_closed",
 )
 """Every rare state that is counted, reached or not."""
 _OF_NOTE: Final = {
     "order_not_placed": "not_placed_proven", "order_rejected": "order_rejected", "pair_unwinding": "unwinding_reached",
-    "kill_verified_flat": "kill_verified_flat",
+    "kill_verified_flat": "kill_verified_flat", "breaker_opened": "breaker_opened",
+    "breaker_probing": "breaker_probing", "breaker_closed": "breaker_closed",
 }
 _OF_ALERT: Final = {
     "late_fill": "fill_after_terminal", "foreign_fill": "foreign_fill", "one_legged": "operator_paged_one_legged",

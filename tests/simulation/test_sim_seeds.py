@@ -56,7 +56,8 @@ def test_faults_and_rare_states_are_reached() -> None:
                  "dropped_event", "read_failure", "venue_down", "operator_resume"):
         assert faults.get(kind, 0) > 0, kind
     assert sum(count for name, count in faults.items() if name.startswith("death_")) >= 5
-    for state in ("unknown_at_restart", "duplicate_fill_seen", "not_placed_proven", "unwinding_reached"):
+    for state in ("unknown_at_restart", "duplicate_fill_seen", "not_placed_proven", "unwinding_reached",
+                  "breaker_opened", "breaker_probing", "breaker_closed"):
         assert rare[state] > 0, state
 
 
