@@ -37,6 +37,8 @@ _SWING_H: Final = 6
 _STOPS: Final = (OperatorAction.FLATTEN, OperatorAction.PAUSE, OperatorAction.FLATTEN, OperatorAction.KILL,
                  OperatorAction.FLATTEN, OperatorAction.KILL_HOLD)
 
+_LAST_RESUMES_S: Final = (10, 70, 190, 600, 1200)
+"""After the faults have ended."""
 _FINGERS: Final = (OperatorAction.FLATTEN, OperatorAction.RESUME, OperatorAction.KILL, OperatorAction.RESUME,
                    OperatorAction.PAUSE, OperatorAction.KILL_HOLD, OperatorAction.ACKNOWLEDGE)
 
@@ -196,7 +198,8 @@ def _orders(streams: Streams, profile: Profile, span: tuple[int, int], end_ns: i
         found.append(OperatorOrder(at_ns + pause_ns, OperatorAction.RESUME))
     # whatever happened, the quiet part begins with an operator who wants to trade, and ends at rest
     found = [order for order in found if order.at_ns < span[1]]
-    found.append(OperatorOrder(span[1] + 10 * NS_PER_S, OperatorAction.RESUME))
+    # an operator whose resume met nobody, because the process was down, orders it again
+    found += [OperatorOrder(span[1] + after_s * NS_PER_S, OperatorAction.RESUME) for after_s in _LAST_RESUMES_S]
     last = OperatorAction.FLATTEN if streams.uniform("orders:last") < 0.5 else OperatorAction.PAUSE
     found.append(OperatorOrder(end_ns - CLOSING_NS, last))
     return tuple(found)

@@ -16,6 +16,7 @@ from bot.domain.values import NS_PER_HOUR
 from bot.runtime.history_feed import open_history
 from bot.storage import history_checks
 from bot.venues.instrument_table import load_table
+from tests.examples import examples
 from tests.history_folders import bars, funding, hours, marks, ns, write
 
 START = "2024-01-01"
@@ -85,7 +86,7 @@ def _until(folder: Path, cut_h: int, bar: str | None) -> list[bytes]:
     return found
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(5), deadline=None)
 @given(seed=st.integers(0, 1_000), cut_h=st.integers(9, HOURS - 2), missing=st.sampled_from([30, 31, 52, 70, 71, None]),
        bar=st.sampled_from([None, "4h"]))
 def test_the_future_changes_no_event_before_it(seed: int, cut_h: int, missing: int | None, bar: str | None) -> None:

@@ -21,6 +21,7 @@ from bot.portfolio.pairs import PairState
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import FaultPlan, FaultRates
 from bot.venues.simulated.params import SimulatedParams
+from tests.examples import examples
 from tests.unit.engine.driving import ALPHA, PERP, SPOT, T0, Drive, halted
 
 MAKERS = EngineParams(execution=ExecutionParams(makers=True, slice_usd_max=2_000.0, maker_limit_share=0.05))
@@ -138,7 +139,7 @@ class Watch:
         assert drive.residual() == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(TAPES, ORDERS, st.sampled_from([5.0, 40.0, 400.0]))
 def test_whatever_the_tape_prints_a_pair_ends_whole(of: Tape, orders: list[tuple[int, OperatorAction]],
                                                     latency_ms: float) -> None:
@@ -159,7 +160,7 @@ def test_whatever_the_tape_prints_a_pair_ends_whole(of: Tape, orders: list[tuple
         assert watch.longest_ns <= 10 * NS_PER_S
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(TAPES, st.integers(0, 1000))
 def test_lost_answers_and_late_cancels_leave_no_leg_alone(of: Tape, seed: int) -> None:
     """The same with answers that are lost, late, doubled or refused: R2 and F18 hold for makers too."""

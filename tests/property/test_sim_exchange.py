@@ -18,6 +18,7 @@ from bot.venues.simulated.account import LogEntry
 from bot.venues.simulated.faults import FaultPlan, FaultRates
 from bot.venues.simulated.params import MarginMode, SimulatedParams
 from bot.venues.simulated.saved import ENCODE
+from tests.examples import examples
 from tests.unit.venues.sim_world import ALL, ALPHA, BETA, World
 
 Action = tuple[object, ...]
@@ -177,7 +178,7 @@ def test_books_agree_with_the_trades(params: SimulatedParams, actions: list[Acti
                 assert (order.limit_price_ticks - trade.price_ticks) * order.side >= 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(16), deadline=None)
 @given(st.lists(st.tuples(ACTIONS, st.sampled_from((False, False, True))), min_size=20, max_size=40), st.booleans())
 def test_kill_and_reopen_changes_nothing(actions: list[tuple[Action, bool]], faulty: bool) -> None:
     """Killed after any commit, the exchange goes on with the same answers and ends in the same bytes."""

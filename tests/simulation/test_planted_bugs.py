@@ -204,7 +204,7 @@ def many_kills(work: SeedTask) -> SimPlan:
         orders.append(OperatorOrder(at_ns + NS_PER_HOUR // 3, OperatorAction.RESUME))
     shares = {**plan.faults.rates.shares, FaultKind.DROPPED_EVENT: 0.5}
     rates = msgspec.structs.replace(plan.faults.rates, shares=shares)
-    return msgspec.structs.replace(plan, orders=(*orders, *plan.orders[-2:]),
+    return msgspec.structs.replace(plan, orders=(*orders, *plan.orders[-6:]),
                                    faults=msgspec.structs.replace(plan.faults, rates=rates))
 
 
@@ -220,7 +220,7 @@ def legs_taken(work: SeedTask) -> SimPlan:
             strikes.append(Strike(FaultKind.ADL, at_ns, at_ns, venue, 1.0, 0.5))
         deaths.append(Death(at_ns + 30 * NS_PER_S, "after_commit", False, 5 * NS_PER_S))
     faults = msgspec.structs.replace(plan.faults, strikes=tuple(strikes), rates=FaultRates.of(lost_answer=0.01))
-    return msgspec.structs.replace(plan, faults=faults, deaths=tuple(deaths), orders=plan.orders[-2:])
+    return msgspec.structs.replace(plan, faults=faults, deaths=tuple(deaths), orders=plan.orders[-6:])
 
 
 SPECIAL: dict[Callable[[Patch], None], Callable[[SeedTask], SimPlan]] = {

@@ -85,7 +85,7 @@ def test_I6_coins_whose_market_ended_unseen_count_as_their_venue_counts_them() -
     strikes = (Strike(FaultKind.DELISTING, at_ns, at_ns, Venue("beta"), 3600.0, 0.1),
                Strike(FaultKind.MARKET_SILENT, at_ns + NS_PER_HOUR // 2, at_ns + NS_PER_HOUR * 10 // 9, Venue("beta")))
     faults = FaultPlan(start_ns=plan.start_ns, end_ns=plan.quiet_ns, strikes=strikes)
-    report = run_seed(work, plan=msgspec.structs.replace(plan, faults=faults, deaths=(), orders=plan.orders[-2:]))
+    report = run_seed(work, plan=msgspec.structs.replace(plan, faults=faults, deaths=(), orders=plan.orders[-6:]))
     assert report.fills > 10
     assert report.violations == 0, told(report)
 

@@ -172,11 +172,22 @@ class Desk:
     def force(self, at_ns: Nanos, instrument: Instrument, side: Side, lots: int, ticks: int, fee: Decimal,
               cause: str) -> None:
         """Book a trade that the venue made with our position, and tell it."""
+        self._force_others(instrument, lots)
         self.trade_perp(instrument, instrument.quantity(lots) * side, instrument.price(ticks), fee)
         trade = ForcedFill(at_ns, self.venue, instrument.id, self._trade_id(), side, lots, ticks, fee, cause,
                            at_ns)
         self._log_trade(trade)
         self.tell(trade, False)
+
+    def _force_others(self, instrument: Instrument, lots: int) -> None:
+        """What others bought by hand shrinks with the position, in whole lots."""
+        foreign, held = self.board.foreign.get(instrument.id, ZERO), self.account.holdings.positions.get(instrument.id)
+        if not foreign or held is None or foreign * held.quantity <= 0:
+            return
+        share = min(QUOTIENT.divide(instrument.quantity(lots), held.quantity.copy_abs()), Decimal(1))
+        gone = QUOTIENT.multiply(foreign, share)
+        whole = instrument.lot_size * int(gone / instrument.lot_size)
+        self.board.foreign[instrument.id] = ZERO if share == 1 else MONEY.subtract(foreign, whole)
 
     def trade_perp(self, instrument: Instrument, signed: Decimal, price: Decimal, fee: Decimal) -> None:
         """Move position and futures wallet by one trade."""
