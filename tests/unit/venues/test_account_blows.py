@@ -83,3 +83,31 @@ def test_a_mode_and_a_key_are_set_back(drive: Drive) -> None:
         end(drive, blow)
         assert board.account_mode == AccountMode()
         assert not board.key_refused
+
+
+def test_F41_what_others_hold_goes_with_a_liquidation_and_is_not_taken_back(drive: Drive) -> None:
+    """A short by hand beside ours: the venue closes both, and nobody buys back what is gone."""
+    desk = drive.exchange._desk(ALPHA)
+    blow = hit(drive, FaultKind.MANUAL_TRADE, minutes=5, draw=0.994)
+    assert desk.board.foreign[PERP.id] < 0
+    drive.run(0.01)
+    hit(drive, FaultKind.LIQUIDATION)
+    assert desk.board.foreign[PERP.id] == 0
+    assert PERP.id not in desk.account.holdings.positions
+    end(drive, blow)
+    assert PERP.id not in desk.account.holdings.positions
+    drive.run(0.1)
+    assert drive.residual() == 0
+
+
+def test_F41_deleveraging_takes_whole_lots_of_what_others_hold(drive: Drive) -> None:
+    """A share of the whole position: theirs shrinks alike."""
+    desk = drive.exchange._desk(ALPHA)
+    hit(drive, FaultKind.MANUAL_TRADE, minutes=5, draw=0.994)
+    before = desk.board.foreign[PERP.id]
+    drive.run(0.01)
+    hit(drive, FaultKind.ADL, size=0.5)
+    after = desk.board.foreign[PERP.id]
+    assert before < after < 0
+    assert after % PERP.lot_size == 0
+    assert float(after / before) == pytest.approx(0.5, abs=0.1)
