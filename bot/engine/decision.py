@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.values import NS_PER_S, Nanos, Owner
-from bot.engine import caps_desk, governing, margin_desk, pairs_desk, tail_record
+from bot.engine import caps_desk, governing, margin_desk, pairs_desk, sizing_desk, tail_record
 from bot.engine.governor_state import GovernorRecord
 from bot.engine.judging import Judging, held_base, rules_of
 from bot.engine.purse import Purse
@@ -18,7 +18,7 @@ from bot.execution.rounding import floor_joint, joint_step
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk import throttle
 from bot.risk.modes import Mode
-from bot.strategy.allocation import Allocation, Target, allocate
+from bot.strategy.allocation import Allocation, Target
 from bot.strategy.verdict import Action, Candidate, Verdict
 
 _CENT = Decimal("0.01")
@@ -33,7 +33,7 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
     verdicts = [work.verdict(candidate) for candidate in candidates]
     turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}
     book = work.book(verdicts)
-    allocation = allocate(verdicts, book, turn.params.carry)
+    allocation = sizing_desk.allocated(turn, verdicts, book)
     for cut in allocation.cuts:
         turn.note("size_capped", limit=cut.limit, pair=cut.pair, value=f"{cut.value_usd:.2f}",
                   allowed=f"{cut.allowed_usd:.2f}", before_usd=f"{cut.value_usd:.2f}", after_usd=f"{cut.after_usd:.2f}")

@@ -58,6 +58,10 @@ class GovernorState(msgspec.Struct):
     tightened_why: str = ""
     scale: float = 1.0
     """What the drawdown ladder leaves of the capital that pairs may bind."""
+    volatility_scale: float | None = None
+    """What the volatility target left of the book at the last decision; None: there is no target, or no book."""
+    not_sized: str = ""
+    """Why the sizing program had no optimum at the last decision that asked it; empty if it had."""
 
     def remember(self, at_ns: Nanos, cuts: tuple[Cut, ...]) -> None:
         """Keep the newest cuts."""

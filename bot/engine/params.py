@@ -8,6 +8,7 @@ from bot.execution.params import ExecutionParams
 from bot.risk.governor_params import GovernorParams
 from bot.risk.params import RiskLimits
 from bot.strategy.params import CarryParams
+from bot.strategy.sizing import SizingParams
 
 
 class EngineParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +23,7 @@ class EngineParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     notes_kept: int = 50
     """Last notes that `status` shows."""
     carry: CarryParams = CarryParams()
+    sizing: SizingParams = SizingParams()
     execution: ExecutionParams = ExecutionParams()
     risk: RiskLimits = RiskLimits()
     governor: GovernorParams = GovernorParams()

@@ -26,6 +26,13 @@ class Group(msgspec.Struct, frozen=True):
     name: str
     members: tuple[int, ...]
     gross_max: float
+    rates: tuple[float, ...] = ()
+    """What a unit of each member's absolute weight counts; empty: one."""
+
+    def used(self, weights: Vector) -> float:
+        """How much of the cap these weights take."""
+        size = np.abs(weights[list(self.members)])
+        return float(size.sum()) if not self.rates else float(size @ np.array(self.rates))
 
 
 class BookLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +77,11 @@ class BookLimits(msgspec.Struct, frozen=True, kw_only=True):
         if self.names and len(self.names) != size:
             raise ValueError(f"{len(self.names)} names for {size} assets")
         caps = {"gross_max": self.gross_max, "turnover_max": self.turnover_max, "margin_max": self.margin_max,
-                "beta_band": self.beta_band, **{f"group {group.name}": group.gross_max for group in self.groups}}
+                "beta_band": self.beta_band, **{f"group {group.name}": group.gross_max for group in self.groups},
+                **{f"group {group.name}, a rate": min(group.rates) for group in self.groups if group.rates}}
+        for group in self.groups:
+            if group.rates and len(group.rates) != len(group.members):
+                raise ValueError(f"group {group.name}: {len(group.rates)} rates for {len(group.members)} members")
         for key, cap in caps.items():
             if math.isnan(cap) or cap < 0.0:
                 raise ValueError(f"{key} = {cap}: must be 0 or more")
@@ -131,7 +142,7 @@ def violations(
     if limits.net is not None and not abs(float(weights.sum()) - limits.net) <= tolerance:
         found.append(Violation("net", float(weights.sum()), limits.net))
     for group in limits.groups:
-        check(f"group:{group.name}", float(size[list(group.members)].sum()), group.gross_max)
+        check(f"group:{group.name}", group.used(weights), group.gross_max)
     if limits.beta is not None:
         gap = weighted_sum(limits.beta, weights) - limits.beta_target
         if not abs(gap) <= limits.beta_band + tolerance:

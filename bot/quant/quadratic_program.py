@@ -196,10 +196,11 @@ def _add_caps(
         columns = np.array([size_of[i] for i in range(len(free))], dtype=np.int64)
         rows.add("gross", columns, np.ones(len(free)), limits.gross_max - float(np.abs(fixed).sum()))
     for group in limits.groups:
-        members = [place[asset] for asset in group.members if asset in place]
-        columns = np.array([size_of[i] for i in members], dtype=np.int64)
-        given = float(np.abs(fixed[list(group.members)]).sum())
-        rows.add(f"group:{group.name}", columns, np.ones(len(columns)), group.gross_max - given)
+        counted = group.rates or (1.0,) * len(group.members)
+        members = [(place[asset], rate) for asset, rate in zip(group.members, counted, strict=True) if asset in place]
+        columns = np.array([size_of[i] for i, _ in members], dtype=np.int64)
+        rows.add(f"group:{group.name}", columns, np.array([rate for _, rate in members]),
+                 group.gross_max - group.used(fixed))
     if limits.beta is not None and 0.0 < limits.beta_band < math.inf:
         gap = limits.beta_target - weighted_sum(limits.beta, fixed)
         rows.add("beta", each, limits.beta[free], gap + limits.beta_band)

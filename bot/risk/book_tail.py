@@ -26,6 +26,8 @@ UNKNOWN_LOSS_SHARE: Final = 0.02
 """One day's loss assumed of a pair without joint history: of its notional, the size of a basis blow-out and a day at
 the funding cap."""
 
+DAYS_PER_YEAR: Final = 365.0
+
 
 class PairLegs(msgspec.Struct, frozen=True):
     """The two legs of a pair; per unit of notional it is long one and short the other."""
@@ -85,6 +87,17 @@ class BookTail:
         if self._rows is None or not book.any():
             return None if self._rows is None else 0.0
         return max(historical_var_es((self._rows * book).sum(axis=1), level).var, 0.0)
+
+    def covariance_annual(self) -> Matrix:
+        """Covariance of the pairs' daily P&L per unit of notional, times 365; shape (n_pairs, n_pairs).
+
+        Without joint days all pairs are taken to lose `UNKNOWN_LOSS_SHARE` together: what is not known is neither calm
+        nor diversified.
+        """
+        if self._rows is None:
+            return np.full((len(self.keys), len(self.keys)), DAYS_PER_YEAR * UNKNOWN_LOSS_SHARE**2)
+        moved = self._rows - self._rows.mean(axis=0)
+        return np.asarray(moved.T @ moved * (DAYS_PER_YEAR / len(moved)))
 
     def shape(self, sizes: Mapping[str, float]) -> list[float]:
         """Loss over ES of the worst rows at this tail's level; empty without joint days or without a losing tail."""

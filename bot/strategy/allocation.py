@@ -18,6 +18,13 @@ CRUMB_SHARE = 0.5
 """A cap that leaves a held pair less than this share of the least size of a new one closes it."""
 
 
+class SizeBound(msgspec.Struct, frozen=True):
+    """The most notional of a pair, USD, and what says so."""
+
+    usd: float
+    limit: str
+
+
 class Book(msgspec.Struct, frozen=True, kw_only=True):
     """What the allocation needs to know of the account, USD as floats."""
 
@@ -38,6 +45,8 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     """Coins that move together share a number; one that is missing stands alone."""
     bucket_share_max: float = 1.0
     """Most of the equity that the pairs of one bucket may bind."""
+    bounds: Mapping[str, SizeBound] = {}
+    """What sizing says of pairs, by candidate key (`strategy/sizing`); one that is missing is bound by caps alone."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,7 +58,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """OPEN, HOLD (perhaps at another size: `resized`) or CLOSE."""
     reason: str
     """The verdict's reason, or the cap that bound the size: `coin_share`, `bucket_share`, `venue_share`, `venue_funds`,
-    `equity`, `drawdown`, `depth`, or a limit of the governor (`es`, `stress`, ...)."""
+    `equity`, `drawdown`, `depth`, what sizing says (`kelly`, `mean_variance`, `volatility_target`), or a limit of the
+    governor (`es`, `stress`, ...)."""
     resized: bool = False
 
 
@@ -143,7 +153,8 @@ class _Room:
         self.binding: list[str] = []
         self.cuts: list[CapCut] = []
         equity = max(book.equity_usd, 0.0)
-        self.margins = book.margins
+        self.margins, self.bounds, self.slack = book.margins, book.bounds, slack
+        self.pairs_usd: dict[str, float] = {}
         self.equity_usd = equity * params.equity_share_max * book.capital_scale * slack
         self.cut_by_ladder = book.capital_scale < 1.0
         self.coin_cap_usd = equity * params.coin_share_max * slack
@@ -168,6 +179,7 @@ class _Room:
         margin = self.margins.get(candidate.key)
         capital = notional_usd * capital_of(candidate, self.params, margin)
         self.equity_usd -= capital
+        self.pairs_usd[candidate.key] = self.pairs_usd.get(candidate.key, 0.0) + notional_usd
         bucket = self.bucket_of.get(candidate.coin)
         if bucket is not None:
             self.buckets[bucket] = self.buckets.get(bucket, 0.0) + capital
@@ -184,6 +196,9 @@ class _Room:
             (self.equity_usd / capital, "drawdown" if self.cut_by_ladder else "equity"),
             ((self.coin_cap_usd - self.coins.get(candidate.coin, 0.0)) / capital, "coin_share"),
         ]
+        bound = self.bounds.get(candidate.key)
+        if bound is not None:
+            limits.append((bound.usd * self.slack - self.pairs_usd.get(candidate.key, 0.0), bound.limit))
         bucket = self.bucket_of.get(candidate.coin)
         if bucket is not None:
             limits.append(((self.bucket_cap_usd - self.buckets.get(bucket, 0.0)) / capital, "bucket_share"))

@@ -114,3 +114,11 @@ def test_why_there_is_no_tail(days: int, with_path: bool, reason: str) -> None:
     figures = book_tail(known, PAIRS[:1], paths, GovernorParams()).figures({"A|": 100_000.0})
     assert (figures.method, figures.reason) == ("worst_on_record", reason)
     assert coin_path(known, InstrumentId("none")) is None
+
+
+def test_covariance_is_that_of_the_scenarios_and_never_calm_without_them() -> None:
+    """Per year; pairs of unknown history lose together, as much as is assumed of them in a day."""
+    found = BookTail(PAIRS, ROWS, "", 0.975).covariance_annual()
+    assert found == pytest.approx(365 * np.cov(ROWS.T, bias=True))
+    unknown = BookTail(PAIRS, None, "tail_rows_min", 0.975).covariance_annual()
+    assert unknown == pytest.approx(np.full((2, 2), 365 * UNKNOWN_LOSS_SHARE**2))
