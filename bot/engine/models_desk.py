@@ -16,7 +16,7 @@ from bot.market.panel import Panel, Series
 from bot.quant.symbol_models import FitRequest
 from bot.quant.volatility import SymbolModels
 from bot.risk.governor_params import GovernorParams
-from bot.risk.models import CoinModels
+from bot.risk.models import CoinModels, ModelsState
 
 ASK_AGAIN_NS: Final = 10 * NS_PER_MINUTE
 """A request without an answer for so long is asked again."""
@@ -99,9 +99,18 @@ def ask(turn: Turn) -> None:
             models.look_ns = models.requested_ns + ASK_AGAIN_NS
             return
         turn.note("fit_overdue", request_id=models.request_id)
+        _give_up(models)
     due = [coin for coin, own in models.coins.items() if _due(turn, own)]
     if due:
         _request(turn, due)
+
+
+def _give_up(models: ModelsState) -> None:
+    """Nobody answers this request any more: what it asked for is due again, a late answer is dropped."""
+    for own in models.coins.values():
+        if own.asked_ns == models.requested_ns:
+            own.asked_ns = 0
+    models.request_id = ""
 
 
 def _due(turn: Turn, own: CoinModels) -> bool:
@@ -120,6 +129,7 @@ def _request(turn: Turn, due: list[Coin]) -> None:
     models.requests += 1
     models.request_id = f"m{turn.state.session.epoch}-{models.requests}"
     models.requested_ns = turn.now_ns
+    models.look_ns = min(models.look_ns, turn.now_ns + ASK_AGAIN_NS)
     series = []
     for coin in due:
         own = models.coins[coin]

@@ -10,13 +10,13 @@ from tests.daemon_process import bot, document
 
 
 def test_pairs_open_with_makers_fills_and_every_dollar_is_attributed(tmp_path: Path) -> None:
-    """Five days: perps against perps cost fewer bp of fees than all-taker (the spot markets charge both alike)."""
+    """Four days: perps against perps cost fewer bp of fees than all-taker (the spot markets charge both alike)."""
     bps: dict[bool, Decimal] = {}
     for makers in (True, False):
         config = tmp_path / f"{makers}.toml"
         config.write_text(f"[engine.execution]\nmakers = {str(makers).lower()}\n", "utf-8")
         home = tmp_path / f"home-{makers}"
-        done = bot("run", "--home", home, "--config", config, "--for", "5d", "--account", "main", "--json")
+        done = bot("run", "--home", home, "--config", config, "--for", "4d", "--account", "main", "--json")
         assert done.returncode == 0, done.stderr[-2000:]
         told = document(done)
         assert Decimal(told["attribution_usd"]["residual"]) == 0

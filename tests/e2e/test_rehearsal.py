@@ -22,12 +22,12 @@ def rehearsed(home: Path, *words: str, timeout_s: float = 280.0) -> dict[str, An
 def test_a_killed_daemon_comes_back_whole(tmp_path: Path) -> None:
     """Same state byte for byte, one create per order, no intent lost, pairs whole in time, and the venue's books."""
     home = tmp_path / "home"
-    report = rehearsed(home, "--kills", "8", "--power-cuts", "4")
-    assert report["kills"] + report["power_cuts"] + report["missed"] == 12
-    assert report["kills"] >= 6
-    assert report["power_cuts"] >= 3
-    assert 4 * report["between_commit_and_send"] >= 8
-    assert 4 * report["between_send_and_answer"] >= 8
+    report = rehearsed(home, "--kills", "4", "--power-cuts", "2")
+    assert report["kills"] + report["power_cuts"] + report["missed"] == 6
+    assert report["kills"] >= 3
+    assert report["power_cuts"] >= 1
+    assert 4 * report["between_commit_and_send"] >= report["kills"]
+    assert 4 * report["between_send_and_answer"] >= report["kills"]
     assert list(home.iterdir()) == [], "scratch accounts were left behind"
 
 
