@@ -22,6 +22,7 @@ from bot.cli.view_lines import (
     attribution_lines,
     counted,
     equity_line,
+    hedge_line,
     limit_lines,
     line,
     mode_line,
@@ -57,7 +58,8 @@ def frame_lines(view: EngineView, width: int, height: int) -> list[Text]:
     Returns:
         One text per row, top first; exactly `height` of them from the footer's two rows on.
     """
-    head = [mode_line(view), equity_line(view), *attribution_lines(view, width), unhedged_line(view)]
+    head = [mode_line(view), equity_line(view), *attribution_lines(view, width), unhedged_line(view),
+            *hedge_line(view)]
     alerts = alert_lines(view)
     hidden = len(alerts) - ALERTS_SHOWN
     head += alerts[:ALERTS_SHOWN]

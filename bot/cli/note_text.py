@@ -100,6 +100,25 @@ def _unhedged(keys: Keys) -> str:
     return f"one leg ahead for {long}{size}"
 
 
+def _hedge_started(keys: Keys) -> str:
+    return (f"hedge {leg_name(keys['instrument'])}: {base_quantity(keys['held_base'])} to "
+            f"{base_quantity(keys['target_base'])} ({words(keys['reason'])})")
+
+
+def _hedge_done(keys: Keys) -> str:
+    return f"hedge holds {base_quantity(keys['held_base'])} {leg_name(keys['instrument'])}"
+
+
+def _hedge_planned(keys: Keys) -> str:
+    return (f"beta {keys['beta'] or 'unknown'} of {keys['target']} +- {keys['band']}: hedge "
+            f"{usd(keys['wanted_usd'], signed=True, places=0)} USD ({words(keys['reason'])})")
+
+
+def _cut(keys: Keys) -> str:
+    return (f"cut by {words(keys['limit'])}: {keys['pair']} {usd(keys['before_usd'], places=0)} to "
+            f"{usd(keys['after_usd'], places=0)} USD")
+
+
 def _dust(keys: Keys) -> str:
     return f"dust set aside: {base_quantity(keys['quantity_base'])} {leg_name(keys['instrument'])}"
 
@@ -139,5 +158,6 @@ _SENTENCES: Final[Mapping[str, Callable[[Keys], str]]] = {
     "pair_hedged": _hedged, "pair_closed": _closed, "parent_started": _started, "parent_done": _done,
     "unhedged": _unhedged, "venue_reconciled": _reconciled, "cash_moved": _cash, "day_closed": _day,
     "dust_parked": _dust, "kill_verified_flat": _flat, "session_started": _session, "mode_changed": _mode,
-    "control": _control,
+    "control": _control, "hedge_started": _hedge_started, "hedge_done": _hedge_done, "hedge_planned": _hedge_planned,
+    "governor_cut": _cut, "size_capped": _cut,
 }

@@ -22,6 +22,7 @@ from bot.cli.view_lines import (
     counted,
     duration_s,
     equity_line,
+    hedge_line,
     limit_lines,
     line,
     mode_line,
@@ -34,6 +35,7 @@ from bot.cli.view_lines import (
 from bot.domain.errors import Unavailable
 from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.view import EngineView
+from bot.portfolio.hedge_legs import HedgeRecord
 from bot.research.number_text import base_quantity, clock, duration, instant, number, pct, usd, words
 from bot.research.sheet import Column, Sheet
 
@@ -64,7 +66,8 @@ class _Status:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         view, width = self._view, options.max_width
-        yield from (mode_line(view), equity_line(view), *attribution_lines(view, width), unhedged_line(view))
+        yield from (mode_line(view), equity_line(view), *attribution_lines(view, width), unhedged_line(view),
+                    *hedge_line(view))
         yield from alert_lines(view)
         yield from (line(), *pair_lines(view, width, None))
         yield line((f"{counted(view.closed_pairs, 'pair')} closed so far, {counted(len(view.orders_open), 'order')} "
@@ -185,6 +188,18 @@ def render_decisions(rows: Rows) -> RenderableType:
     return Group(*(part for row in rows for part in (_decision(_record(row)), Text())))
 
 
+def _beta(record: HedgeRecord) -> Text:
+    """The book's beta before and after, and what was wanted of the hedge."""
+    def shown(beta: float | None) -> str:
+        return "-" if beta is None else f"{beta:+.4f}"
+
+    held, wanted = (number(each, signed=True, places=0) for each in (record.held_usd, record.wanted_usd))
+    moved = f"hedge {held} to {wanted} USD of {record.instrument}" if record.wanted_usd != record.held_usd else (
+        f"hedge {held} USD of {record.instrument}" if record.held_usd else "no hedge")
+    return Text(f"beta: {shown(record.beta_before)} to {shown(record.beta_after)}, target {record.target_beta:+.2f} +- "
+                f"{record.band:.3f}; {moved} ({words(record.reason)})")
+
+
 def _record(row: Mapping[str, Any] | msgspec.Struct) -> DecisionRecord:
     """A decision, typed.
 
@@ -204,6 +219,8 @@ def _decision(record: DecisionRecord) -> RenderableType:
     if record.mode_reasons:
         parts.append(Text("mode: " + "; ".join(record.mode_reasons)))
     parts.append(_Candidates(record.candidates) if record.candidates else Text("no candidates", style="dim"))
+    if record.hedge is not None:
+        parts.append(_beta(record.hedge))
     parts.extend(Text(f"{title}: {'; '.join(map(words, found))}") for title, found in (
         ("did", record.actions), ("bound by", record.binding)) if found)
     return Group(*parts)

@@ -15,7 +15,7 @@ from rich.text import Text
 from bot.domain.errors import Unavailable
 from bot.research.number_text import instant, number, pct, words
 from bot.research.sheet import Cell, Column, Sheet
-from bot.risk.sheet import CoinRow, LimitRow, RiskSheet
+from bot.risk.sheet import BetaRow, CoinRow, LimitRow, RiskSheet
 
 STATE_STYLES: Final = {"ok": "green", "soft": "yellow", "hard": "bold red", "unknown": "bold yellow", "off": "bold red"}
 STATE_WORDS: Final = {
@@ -56,6 +56,8 @@ def _parts(sheet: RiskSheet) -> Iterator[RenderableType]:
     yield from _titled("LIMITS", _limits(sheet.limits))
     if sheet.coins:
         yield from _titled("COINS: volatility of a day, and the leverage it allows", _coins(sheet.coins))
+    if sheet.beta is not None:
+        yield from _titled("BETA to the market", _beta(sheet.beta))
     yield from _tail(sheet)
     if sheet.stress:
         yield from _titled("STRESS, worst first", _stress(sheet))
@@ -110,6 +112,21 @@ def _fit(row: CoinRow) -> str:
     if row.fit_age_days is None:
         return "none yet"
     return f"{words(row.fitted_model)}, {row.fit_points} days, {row.fit_age_days:.1f} d old"
+
+
+def _beta(row: BetaRow) -> RenderableType:
+    """The book's beta in its band, what it is made of, and the hedge."""
+    style = "green" if row.inside else "bold yellow"
+    head = Text.assemble((_signed(row.beta), style), f" of {row.target_beta:+.2f} +- {row.band:.3f}"
+                         f"   exposure {number(row.exposure_usd, places=0)} USD   {words(row.reason)}   ",
+                         f"hedge {number(row.hedge_usd, signed=True, places=0)} USD of {row.instrument}"
+                         if row.hedge_usd else "no hedge")
+    coins = "   ".join(f"{coin} {beta:.2f} +- {1.96 * se:.2f}" for coin, beta, se in row.coins)
+    return Group(head, Text(f"betas  {coins}", style="dim"))
+
+
+def _signed(beta: float | None) -> str:
+    return "unknown" if beta is None else f"{beta:+.4f}"
 
 
 def _tail(sheet: RiskSheet) -> Iterator[RenderableType]:

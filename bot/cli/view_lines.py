@@ -99,6 +99,20 @@ def unhedged_line(view: EngineView) -> Text:
         f"  gross {gross:>5}x", "  next funding ", (countdown(view.at_ns, view.next_funding_ns), "bold"))
 
 
+def hedge_line(view: EngineView) -> list[Text]:
+    """The book's beta against its band, and what the hedge holds; nothing before the first decision."""
+    hedge = view.hedge
+    if hedge is None or hedge.at_ns is None:
+        return []
+    beta = "unknown" if hedge.beta is None else f"{hedge.beta:+.4f}"
+    inside = hedge.beta is not None and abs(hedge.beta - hedge.target_beta) <= hedge.band + 1e-6
+    held = "no hedge" if hedge.state == "none" else (
+        f"{hedge.state} {usd(hedge.notional_usd, signed=True, places=0)} USD of {hedge.instrument}, net "
+        f"{usd(hedge.net_usd, signed=True)}")
+    return [line(("BETA     ", "bold"), (f"{beta:>10}", "" if inside else "bold yellow"),
+                 f" of {hedge.target_beta:+.2f} +- {hedge.band:.3f}  ", (words(hedge.reason), "dim"), f"   {held}")]
+
+
 def alert_lines(view: EngineView) -> list[Text]:
     """Alerts nobody has acknowledged; those that ask for a person now come first."""
     ordered = sorted(view.alerts, key=lambda alert: not alert.page)

@@ -12,13 +12,14 @@ from bot.domain.events import (
     TransferEnded,
     VenueConnection,
 )
-from bot.domain.values import NS_PER_S, ZERO, Nanos, is_pair_owner
+from bot.domain.values import HEDGE, NS_PER_S, ZERO, Nanos, is_pair_owner
 from bot.engine import (
     account_mode,
     auth_desk,
     breaker_desk,
     foreign,
     funding_desk,
+    hedge_desk,
     lost_transfers,
     orders_desk,
     pairs_desk,
@@ -63,6 +64,8 @@ def on_forced_fill(turn: Turn, event: ForcedFill) -> None:
     for share in shares:
         if is_pair_owner(share.owner):
             pairs_desk.close(turn, share.owner, event.cause, urgent=True)
+        elif share.owner == HEDGE:
+            hedge_desk.on_forced(turn, event.instrument)
 
 
 def on_transfer_ended(turn: Turn, event: TransferEnded) -> None:
@@ -75,6 +78,7 @@ def on_transfer_ended(turn: Turn, event: TransferEnded) -> None:
     turn.note("transfer_ended", transfer_id=event.transfer_id, ok=event.ok, fee_usd=event.fee_usd, why=event.why)
     if not event.ok:
         turn.alert("transfer_failed", f"transfer {event.transfer_id} came back: {event.why}")
+    hedge_desk.on_transfer(turn, event.transfer_id)
     for pair in turn.state.pairs.values():
         if event.transfer_id in pair.waiting_transfers:
             pair.waiting_transfers = tuple(t for t in pair.waiting_transfers if t != event.transfer_id)
@@ -185,6 +189,7 @@ def _compare_books(turn: Turn, venue: VenueState, event: AccountReport) -> None:
     if turn.state.modes.unblock_venue(venue.venue, "not_reconciled"):
         turn.note("venue_reconciled", venue=venue.venue)
         _lift_doubts(turn)
+        turn.look(HEDGE)
         for pair in turn.state.pairs.values():
             turn.look(pair.pair_id)
 

@@ -11,8 +11,16 @@ from bot.domain.events import (
     SessionStarted,
     StorageFailed,
 )
-from bot.domain.values import DUST, NS_PER_S, Nanos
-from bot.engine import account_desk, breaker_desk, dust_desk, lifecycle_desk, orders_desk, pairs_desk
+from bot.domain.values import DUST, HEDGE, NS_PER_S, Nanos
+from bot.engine import (
+    account_desk,
+    breaker_desk,
+    dust_desk,
+    hedge_desk,
+    lifecycle_desk,
+    orders_desk,
+    pairs_desk,
+)
 from bot.engine.turn import Turn
 from bot.execution import order_states
 from bot.execution.order_states import OrderState
@@ -58,6 +66,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         if order.state is OrderState.SENT:
             order.state = OrderState.UNKNOWN
         order_states.doubt(order, turn.now_ns, turn.params.execution)
+    hedge_desk.on_session(turn)
     for pair in turn.state.pairs.values():
         pair.paged_ns = None  # nobody may have heard the process that is gone
         if pair.parent is not None and pair.parent.opening:
@@ -110,6 +119,7 @@ def begin_trading(turn: Turn) -> None:
         turn.read_account(venue)
     every, offset = turn.params.rebalance_every_s * NS_PER_S, turn.params.rebalance_offset_s * NS_PER_S
     turn.state.next_rebalance_ns = Nanos(-(-(turn.now_ns - offset) // every) * every + offset)
+    turn.look(HEDGE)
     for pair in turn.state.pairs.values():
         turn.look(pair.pair_id)
 
@@ -141,6 +151,7 @@ def _pause(turn: Turn, name: str, text: str) -> None:
     turn.state.modes.reduce(turn.reason(name, text, "operator: resume"))
     turn.note("mode_changed", mode=turn.state.modes.mode().value, reason=name)
     orders_desk.cancel_all(turn, opening_only=True)
+    turn.look(HEDGE)
     for pair in turn.state.pairs.values():
         turn.look(pair.pair_id)
 
@@ -198,6 +209,7 @@ def _kill_hold(turn: Turn, event: Control) -> None:
     turn.state.modes.halt(turn.reason("kill", event.reason or "kill switch (hold)", "operator: resume"))
     turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill_hold")
     orders_desk.cancel_all(turn)
+    hedge_desk.hold(turn)
     for pair in turn.state.pairs.values():
         if pair.live:
             pair.parent = None
@@ -207,6 +219,7 @@ def _kill_hold(turn: Turn, event: Control) -> None:
 
 
 def _close_all(turn: Turn, reason: str, *, urgent: bool) -> None:
+    hedge_desk.close(turn, reason, urgent=urgent)
     for pair in tuple(turn.state.pairs.values()):
         if pair.state is not PairState.FLAT:
             pairs_desk.close(turn, pair.pair_id, reason, urgent=urgent)
@@ -221,7 +234,8 @@ def verify_flat(turn: Turn) -> None:
     if not turn.state.killed_flatten:
         return
     venues = turn.state.venues.values()
-    live = dust_desk.sellable(turn) or any(pair.live for pair in turn.state.pairs.values())
+    live = (dust_desk.sellable(turn) or hedge_desk.live(turn)
+            or any(pair.live for pair in turn.state.pairs.values()))
     for venue in venues:
         if live:
             venue.flat_proven_ns = None
@@ -274,6 +288,7 @@ def on_disk_low(turn: Turn, event: DiskLow) -> None:
     else:
         modes.lift("disk_low")
     turn.note("mode_changed", mode=modes.mode().value, reason="disk_low", blocked=str(event.blocked))
+    turn.look(HEDGE)
     for pair in turn.state.pairs.values():
         turn.look(pair.pair_id)
 

@@ -8,13 +8,14 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.values import NS_PER_S, Nanos, Owner
-from bot.engine import caps_desk, governing, margin_desk, pairs_desk, sizing_desk, tail_record
+from bot.engine import caps_desk, governing, hedging, margin_desk, pairs_desk, sizing_desk, tail_record
 from bot.engine.governor_state import GovernorRecord
 from bot.engine.judging import Judging, held_base, rules_of
 from bot.engine.purse import Purse
 from bot.engine.step import CandidateRecord, DecisionRecord
 from bot.engine.turn import Turn
 from bot.execution.rounding import floor_joint, joint_step
+from bot.portfolio.hedge_legs import HedgeRecord
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk import throttle
 from bot.risk.modes import Mode
@@ -38,12 +39,16 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
         turn.note("size_capped", limit=cut.limit, pair=cut.pair, value=f"{cut.value_usd:.2f}",
                   allowed=f"{cut.allowed_usd:.2f}", before_usd=f"{cut.value_usd:.2f}", after_usd=f"{cut.after_usd:.2f}")
     legs = governing.pair_legs([c for c in candidates if c.key in book.held_usd])
-    tail_record.close_day(turn, legs, book.held_usd, work.equity_usd)
+    tail_record.close_day(turn, *hedging.with_hedge(turn, legs, book.held_usd), work.equity_usd)
     allocation, governed = governing.govern(turn, allocation, book.held_usd, work.equity_usd, book.smallest_usd)
     actions = _act(turn, allocation)
+    hedge, cuts = hedging.hedge(turn, allocation.targets, work.equity_usd)
+    governed = governing.with_hedge(turn, governed, cuts)
+    if hedge.wanted_usd != hedge.held_usd:
+        actions.append(f"hedge {hedge.instrument} to {hedge.wanted_usd:.2f} USD: {hedge.reason}")
     for passed in allocation.passed:
         actions.append(f"pass {passed.candidate.key}: {passed.reason}")
-    turn.record = _record(turn, work, verdicts, allocation, actions, equity, governed)
+    turn.record = _record(turn, work, verdicts, allocation, actions, equity, governed, hedge)
     turn.state.decision = turn.record
     _note_idle(turn, verdicts)
 
@@ -180,7 +185,7 @@ def _forecast_usd(turn: Turn, target: Target) -> float:
 
 
 def _record(turn: Turn, work: Judging, verdicts: list[Verdict], allocation: Allocation, actions: list[str],
-            equity: Decimal, governed: GovernorRecord) -> DecisionRecord:
+            equity: Decimal, governed: GovernorRecord, hedge: HedgeRecord) -> DecisionRecord:
     modes = turn.state.modes
     return DecisionRecord(
         decision_id=f"d{turn.state.session.epoch}-{turn.state.decisions_made}", at_ns=turn.now_ns,
@@ -195,7 +200,7 @@ def _record(turn: Turn, work: Judging, verdicts: list[Verdict], allocation: Allo
         ),
         actions=tuple(actions), binding=allocation.binding,
         data_age_ns_max=turn.now_ns - min(work.quoted_ns, default=turn.now_ns), governor=governed,
-        caps=allocation.cuts,
+        caps=allocation.cuts, hedge=hedge,
     )
 
 

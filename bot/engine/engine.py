@@ -10,7 +10,7 @@ import msgspec
 from bot.domain import events as ev
 from bot.domain.errors import Fatal
 from bot.domain.events import AnyEvent, Event
-from bot.domain.values import NS_PER_S, Nanos
+from bot.domain.values import HEDGE, NS_PER_S, Nanos
 from bot.engine import (
     account_desk,
     breaker_desk,
@@ -19,6 +19,7 @@ from bot.engine import (
     decision,
     dust_desk,
     funding_desk,
+    hedge_desk,
     lifecycle_desk,
     makers,
     margin_desk,
@@ -135,10 +136,13 @@ class Engine:
         while turn.looks:
             owner = next(iter(turn.looks))
             del turn.looks[owner]
-            pairs_desk.look(turn, state.pairs[owner])
+            if owner == HEDGE:
+                hedge_desk.look(turn)
+            else:
+                pairs_desk.look(turn, state.pairs[owner])
             looks += 1
             if looks > _LOOKS_MAX + len(state.pairs):  # some events look at every pair, also at those long flat
-                raise Fatal(f"pair {owner} does not come to rest within one step")
+                raise Fatal(f"{owner} does not come to rest within one step")
         dead_man.tend(turn)
         control_desk.verify_flat(turn)
         if turn.rules_changed:
@@ -167,6 +171,7 @@ class Engine:
         makers.wake(turn)
         pairs_desk.run_due(turn)
         dust_desk.run_due(turn)
+        hedge_desk.run_due(turn)
         if state.next_rebalance_ns is not None and state.next_rebalance_ns <= turn.now_ns:
             state.next_rebalance_ns = decision.next_rebalance_ns(turn)
             if not any("not_reconciled" in reasons for reasons in state.modes.venues.values()):
@@ -180,7 +185,7 @@ class Engine:
             return state.session.trade_from_ns if state.session.epoch else None
         due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
                state.next_rebalance_ns, lifecycle_desk.next_ns(turn), venue_watch.next_ns(turn), rejects.next_ns(turn),
-               breaker_desk.next_ns(turn), dead_man.next_ns(turn), dust_desk.next_ns(turn))
+               breaker_desk.next_ns(turn), dead_man.next_ns(turn), dust_desk.next_ns(turn), hedge_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 

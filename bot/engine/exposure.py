@@ -7,7 +7,7 @@ from decimal import Decimal
 from bot.domain.errors import Unavailable
 from bot.domain.instrument import Instrument
 from bot.domain.orders import OrderIntent
-from bot.domain.values import NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Side, Venue
+from bot.domain.values import HEDGE, NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Side, Venue
 from bot.engine import breaker_desk, caps_desk
 from bot.engine.turn import Turn
 from bot.portfolio.ledger_reading import VenueNet
@@ -60,6 +60,8 @@ def exposure_of(turn: Turn, intent: OrderIntent, lots_step: int = 1) -> Exposure
         round_trips=_round_trips(turn, intent),
         pool_needs_usd=needs[0],
         pool_needs_without_usd=needs[1],
+        hedge_usd=_hedge_worst_usd(turn, notional) if intent.owner == HEDGE else 0.0,
+        hedge_allowed_usd=turn.params.hedge.notional_share_max * equity,
         volatility_unknown=caps_desk.cap_of(turn, instrument.coin, _side(intent)) <= 0.0,
         lots_least=_lots_least(instrument, intent.limit_price_ticks),
         lots_step=lots_step,
@@ -108,6 +110,22 @@ def _pool_needs_usd(turn: Turn, intent: OrderIntent, notional_usd: float) -> tup
     # a hedge makes a book safer than the leg alone: the reserve is there for it
     room = HEDGE_ROOM if intent.purpose == "hedge" else 1.0
     return equity_needed_usd([*legs, own]) / room, equity_needed_usd(legs) / room
+
+
+def _hedge_worst_usd(turn: Turn, notional_usd: float) -> float:
+    """All that the hedge holds, whatever its sides, all that is out for it, and this order; NaN without a price."""
+    total = notional_usd
+    for leg, held in turn.ledger.legs(HEDGE):
+        try:
+            total += float(abs(held) * turn.state.market.value(leg))
+        except Unavailable:
+            return float("nan")
+    for order_id in turn.state.live_orders:
+        order = turn.state.orders[order_id]
+        if order.intent.owner == HEDGE and not order.intent.reduces_owner:
+            rules = turn.rules_of(order)
+            total += float(rules.quantity(order.remaining_lots) * rules.price(order.intent.limit_price_ticks))
+    return total
 
 
 def _reducing() -> Exposure:

@@ -15,8 +15,9 @@ from bot.domain.values import NS_PER_DAY
 from bot.engine.governor_state import GovernorRecord
 from bot.engine.stress_desk import StressDesk, limits_of, rows_of
 from bot.engine.turn import Turn
-from bot.risk.book_tail import PairLegs
-from bot.risk.governor import BookReview, Bounds, Cut, review
+from bot.risk.book_tail import BookTail, PairLegs
+from bot.risk.governor import BookReview, Bounds, Cut, TailFigures, review
+from bot.risk.hedge_fit import fit_hedge as risk_fit
 from bot.risk.stress import StressSheet
 from bot.strategy.allocation import CRUMB_SHARE, Allocation, Passed, Target
 from bot.strategy.verdict import Action, Candidate
@@ -47,10 +48,14 @@ def govern(turn: Turn, allocation: Allocation, held: Mapping[str, float], equity
     _keep(turn, found, wanted, equity_usd)
     if not found.cuts:
         return allocation, _record(turn, (), reviewed=True)
-    for cut in found.cuts:
+    _tell(turn, found.cuts)
+    return _applied(turn, allocation, found, held, equity_usd, smallest), _record(turn, found.cuts, reviewed=True)
+
+
+def _tell(turn: Turn, cuts: Sequence[Cut]) -> None:
+    for cut in cuts:
         turn.note("governor_cut", limit=cut.limit, pair=cut.pair, value=f"{cut.value:.4f}",
                   allowed=f"{cut.allowed:.4f}", before_usd=f"{cut.before_usd:.2f}", after_usd=f"{cut.after_usd:.2f}")
-    return _applied(turn, allocation, found, held, equity_usd, smallest), _record(turn, found.cuts, reviewed=True)
 
 
 def pair_legs(candidates: Sequence[Candidate]) -> tuple[PairLegs, ...]:
@@ -65,8 +70,7 @@ def _review(turn: Turn, targets: Sequence[Target], held: Mapping[str, float], wa
     candidates = {target.candidate.key: target.candidate for target in targets}
     tail = turn.memory.tail(turn.state, pair_legs(tuple(candidates.values())), params)
     desk = StressDesk(turn, candidates)
-    bounds = Bounds(equity_usd=equity_usd, es_limit_usd=params.es_limit_share * state.tightened * max(equity_usd, 0.0),
-                    soft_share=params.soft_share, stress=limits_of(turn))
+    bounds = _bounds(turn, equity_usd)
     aged = state.stress_ns is None or turn.now_ns - state.stress_ns >= _STRESS_EVERY_NS
     fresh = adds or aged or not _near(state.stress_sizes, state.stress_equity_usd, wanted, equity_usd)
 
@@ -74,6 +78,13 @@ def _review(turn: Turn, targets: Sequence[Target], held: Mapping[str, float], wa
         return desk.sheet(sizes) if fresh else None
 
     return review(held, wanted, bounds, tail.figures, stress_of)
+
+
+def _bounds(turn: Turn, equity_usd: float) -> Bounds:
+    params = turn.params.governor
+    es_limit_usd = params.es_limit_share * turn.state.governor.tightened * max(equity_usd, 0.0)
+    return Bounds(equity_usd=equity_usd, es_limit_usd=es_limit_usd, soft_share=params.soft_share,
+                  stress=limits_of(turn))
 
 
 def _near(before: Mapping[str, float], before_usd: float, now: Mapping[str, float], now_usd: float) -> bool:
@@ -90,20 +101,95 @@ def _keep(turn: Turn, found: BookReview, wanted: Mapping[str, float], equity_usd
     state, tail = turn.state.governor, found.tail
     state.reviewed_ns, state.day, state.equity_usd = turn.now_ns, turn.state.panel.days_closed, equity_usd
     state.sizes = {key: size for key, size in found.sizes.items() if size > 0.0}
+    state.hedge_usd = 0.0
+    _keep_figures(turn, tail, found.stress, equity_usd)
+    state.remember(turn.now_ns, tuple(_rounded(cut) for cut in found.cuts))
+
+
+def _keep_figures(turn: Turn, tail: TailFigures, stress: StressSheet | None, equity_usd: float) -> None:
+    state = turn.state.governor
     state.es_limit_usd = round(turn.params.governor.es_limit_share * state.tightened * max(equity_usd, 0.0), 2)
     known = tail.es_usd == tail.es_usd
     state.es_usd, state.var_usd = (round(tail.es_usd, 4), round(tail.var_usd, 4)) if known else (None, None)
     state.method, state.reason = tail.method, tail.reason
     state.parts = {key: round(part, 4) for key, part in tail.by_pair.items() if part}
-    if found.stress is not None:
-        state.stress, state.stress_ns = rows_of(found.stress, limits_of(turn)), turn.now_ns
+    if stress is not None:
+        state.stress, state.stress_ns = rows_of(stress, limits_of(turn)), turn.now_ns
         state.stress_sizes, state.stress_equity_usd = dict(state.sizes), equity_usd
-    state.remember(turn.now_ns, tuple(_rounded(cut) for cut in found.cuts))
+
+
+# ------------------------------------------------------------------------------------------------------ the hedge
+
+
+def fit_hedge(turn: Turn, targets: Sequence[Target], equity_usd: float, held_usd: float, wanted: PairLegs,
+              wanted_usd: float) -> tuple[float, tuple[Cut, ...]]:
+    """The whole book once more, with the hedge: how much of it the limits let stand, and the cuts.
+
+    A hedge that does not change, beside a book that was not reviewed now, is the one that was looked at.
+
+    Args:
+        held_usd: what is held of it on its side already, unsigned.
+        wanted: its leg. wanted_usd: what is wanted of it, unsigned.
+    """
+    if not turn.params.governor.enabled or (wanted_usd <= held_usd and _seen(turn, wanted, wanted_usd)):
+        return wanted_usd, ()
+    sizes, tail, desk = _whole_book(turn, targets, wanted)
+    fit = risk_fit(wanted.key, min(held_usd, wanted_usd), wanted_usd, sizes, _bounds(turn, equity_usd), tail.figures,
+                   desk.sheet)
+    cuts = tuple(_rounded(cut) for cut in fit.cuts)
+    if not _seen(turn, wanted, fit.size_usd):  # an hour later the same limit leaves the same: said once
+        turn.state.governor.remember(turn.now_ns, cuts)
+        _tell(turn, fit.cuts)
+    _keep_hedge(turn, wanted, fit.size_usd, equity_usd, fit.tail, fit.stress)
+    return fit.size_usd, cuts
+
+
+def measure_hedge(turn: Turn, targets: Sequence[Target], equity_usd: float, held: PairLegs | None,
+                  held_usd: float) -> None:
+    """The figures of the whole book where nothing may be done about its hedge now."""
+    if not turn.params.governor.enabled or held is None or _seen(turn, held, held_usd):
+        return
+    sizes, tail, desk = _whole_book(turn, targets, held)
+    book = {**sizes, held.key: held_usd}
+    _keep_hedge(turn, held, held_usd, equity_usd, tail.figures(book), desk.sheet(book))
+
+
+def _seen(turn: Turn, hedge: PairLegs, size_usd: float) -> bool:
+    """Whether the last figures are of a book with this hedge."""
+    side = 1.0 if hedge.long_leg is not None else -1.0
+    return abs(side * size_usd - turn.state.governor.hedge_usd) <= _MOVED * size_usd
+
+
+def _whole_book(turn: Turn, targets: Sequence[Target], hedge: PairLegs
+                ) -> tuple[dict[str, float], BookTail, StressDesk]:
+    """Sizes of the pairs, and tail and stress that know the hedge's leg beside theirs."""
+    candidates = {target.candidate.key: target.candidate for target in targets if target.notional_usd > 0.0}
+    sizes = {target.candidate.key: target.notional_usd for target in targets if target.notional_usd > 0.0}
+    legs = (*pair_legs(tuple(candidates.values())), hedge)
+    return sizes, turn.memory.tail(turn.state, legs, turn.params.governor), StressDesk(turn, candidates, hedge)
+
+
+def _keep_hedge(turn: Turn, hedge: PairLegs, size_usd: float, equity_usd: float, tail: TailFigures,
+                stress: StressSheet | None) -> None:
+    state = turn.state.governor
+    state.hedge_usd = round(size_usd if hedge.long_leg is not None else -size_usd, 2)
+    state.reviewed_ns = turn.now_ns
+    _keep_figures(turn, tail, stress, equity_usd)
+
+
+def with_hedge(turn: Turn, record: GovernorRecord, cuts: tuple[Cut, ...]) -> GovernorRecord:
+    """The record of a decision after its hedge: figures of the whole book, and what was taken from the hedge."""
+    return _record(turn, (*record.cuts, *cuts), reviewed=record.reviewed or bool(cuts))
 
 
 def _forget(turn: Turn) -> None:
     """Nothing is held and nothing would be."""
     state = turn.state.governor
+    if turn.state.hedge.legs:  # the hedge alone is left: what it is reviews itself
+        state.hedge_usd = 0.0 if state.sizes else state.hedge_usd
+        state.sizes = {}
+        return
+    state.hedge_usd = 0.0
     if state.sizes or state.stress:
         state.sizes, state.stress_sizes, state.parts, state.stress = {}, {}, {}, ()
         state.es_usd = state.var_usd = 0.0

@@ -38,6 +38,8 @@ class GovernorState(msgspec.Struct):
     sizes: dict[str, float] = {}
     """The book it was of."""
     equity_usd: float = 0.0
+    hedge_usd: float = 0.0
+    """Signed notional of the hedge in it."""
     es_usd: float | None = None
     var_usd: float | None = None
     es_limit_usd: float = 0.0

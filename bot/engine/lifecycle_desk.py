@@ -11,8 +11,8 @@ from typing import Final
 from bot.domain.errors import ConfigRefused
 from bot.domain.events import InstrumentsChanged
 from bot.domain.instrument import Instrument
-from bot.domain.values import DUST, NS_PER_MINUTE, NS_PER_S, InstrumentId, Nanos
-from bot.engine import orders_desk, pairs_desk
+from bot.domain.values import DUST, HEDGE, NS_PER_MINUTE, NS_PER_S, InstrumentId, Nanos
+from bot.engine import hedge_desk, orders_desk, pairs_desk
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 from bot.execution.rounding import joint_step
@@ -111,6 +111,7 @@ def _named(rules: Instrument) -> str:
 def _other_grid(turn: Turn, instrument: InstrumentId) -> None:
     """Open orders are off the new grid; pairs go on in its steps, and a growing one rests at what it has."""
     _cancel_orders(turn, instrument)
+    hedge_desk.on_grid(turn, instrument)
     for pair in _pairs_on(turn, instrument):
         try:
             pair.step_base = joint_step(turn.instrument(pair.long_leg), turn.instrument(pair.short_leg))
@@ -135,6 +136,7 @@ def _delisting(turn: Turn, rules: Instrument) -> None:
     text = f"{rules.id} ends in {left_s / 3600:.1f} h"
     if turn.state.modes.block_instrument(rules.id, turn.reason("delisting", text, "the venue, if it lists it again")):
         turn.alert("delisting", f"{text}: its pairs are being closed", page=bool(_pairs_on(turn, rules.id)))
+    hedge_desk.close(turn, "delisting", urgent=left_s < turn.params.risk.delist_urgent_s, instrument=rules.id)
     for pair in _pairs_on(turn, rules.id):
         pairs_desk.close(turn, pair.pair_id, "delisting", urgent=left_s < turn.params.risk.delist_urgent_s)
 
@@ -145,10 +147,16 @@ def _ended(turn: Turn, rules: Instrument) -> None:
     market.quotes.pop(instrument, None)
     market.halted[instrument] = "delisted"
     pairs = [pair for pair in _pairs_on(turn, instrument) if turn.ledger.quantity(instrument, pair.pair_id)]
-    if not pairs:
+    if abs(turn.ledger.net(instrument)) < rules.lot_size:
+        hedge_desk.park(turn, instrument)  # of less than a lot no venue settles anything
+    hedged = turn.ledger.quantity(instrument, HEDGE)
+    if not pairs and not hedged:
         del turn.state.delistings[instrument]
         return
     turn.state.delistings[instrument] = Nanos(turn.now_ns + AGAIN_NS)
+    if hedged and turn.now_ns - (rules.delist_ns or turn.now_ns) >= OVERDUE_NS:
+        turn.alert("settlement_missing", f"{instrument}: {hedged:f} of the hedge held after its end and not settled "
+                                         "yet", page=True)
     for pair in pairs:
         held = turn.ledger.quantity(instrument, pair.pair_id)
         if not rules.is_perp:

@@ -6,8 +6,8 @@ import math
 from decimal import Decimal
 
 from bot.domain.commands import Transfer
-from bot.domain.values import NS_PER_S, ZERO, Nanos, Venue, Wallet
-from bot.engine import caps_desk, pairs_desk
+from bot.domain.values import HEDGE, NS_PER_S, ZERO, Nanos, Venue, Wallet
+from bot.engine import caps_desk, hedge_desk, pairs_desk
 from bot.engine.exposure import futures_equity_usd
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
@@ -119,7 +119,7 @@ def _moving(turn: Turn, venue: Venue) -> bool:
     """Whether a pair with a perpetual at this venue is being traded or made whole; one that only waits is not."""
     return any((p.parent is not None or p.unhedged_since_ns is not None) and venue in _venues(turn, p)
                and not pairs_desk.waits(turn, p)
-               for p in turn.state.pairs.values() if p.live)
+               for p in turn.state.pairs.values() if p.live) or hedge_desk.moving(turn, venue)
 
 
 def _venues(turn: Turn, pair: Pair) -> tuple[Venue, ...]:
@@ -166,7 +166,11 @@ def _top_up(turn: Turn, venue: Venue, top_up: TopUp, share: float) -> None:
 
 
 def _shrink(turn: Turn, venue: Venue, verdict: KeeperVerdict) -> None:
-    """Both legs of the pool's pairs shrink together; what is freed can then be moved."""
+    """Both legs of the pool's pairs shrink together, and the hedge's; what is freed can then be moved."""
+    if hedge_desk.shrink(turn, venue, verdict.shrink_to, "margin"):
+        turn.note("margin_reduce", pair_id=HEDGE, venue=venue, limit="margin_reduce_share",
+                  value=f"{verdict.share or 0.0:.3f}", allowed=turn.params.risk.margin_reduce_share,
+                  shrink_to=f"{verdict.shrink_to:.3f}")
     for pair in tuple(turn.state.pairs.values()):
         if not pair.live or venue not in _venues(turn, pair):
             continue
@@ -208,6 +212,7 @@ def check_stops(turn: Turn) -> Decimal:
             turn.alert("drawdown", text, page=True)
             turn.note("mode_changed", mode=modes.mode().value, reason="drawdown", limit="drawdown_stop_pct",
                       value=f"{verdict.drawdown_pct:.4f}", allowed=turn.params.risk.drawdown_stop_pct)
+            hedge_desk.close(turn, "drawdown", urgent=False)
             for pair in tuple(turn.state.pairs.values()):
                 if pair.state is not PairState.FLAT:
                     pairs_desk.close(turn, pair.pair_id, "drawdown")

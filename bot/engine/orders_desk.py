@@ -17,7 +17,7 @@ from bot.domain.events import (
     OrderUnknown,
 )
 from bot.domain.orders import OrderIntent, Refusal, TimeInForce
-from bot.domain.values import NS_PER_S, Nanos, OrderId, Owner, is_pair_owner
+from bot.domain.values import HEDGE, NS_PER_S, Nanos, OrderId, Owner, is_pair_owner
 from bot.engine import breaker_desk, foreign, rate_desk, rejects
 from bot.engine.exposure import exposure_of, order_key
 from bot.engine.state import EngineState
@@ -26,6 +26,7 @@ from bot.execution import order_states
 from bot.execution.order_ids import client_order_id
 from bot.execution.order_states import Order, OrderState
 from bot.execution.pair_moves import WantedOrder
+from bot.portfolio.hedge_legs import HedgeLeg
 from bot.risk import throttle
 from bot.risk.limits import RUNAWAY, Shrunk, review
 
@@ -227,6 +228,8 @@ def on_fill(turn: Turn, fill: Fill) -> None:
     order_states.on_fill(order, fill.quantity_lots, fill.at_ns)
     if (pair := turn.state.pairs.get(owner)) is not None:
         pair.fruitless = 0
+    elif owner == HEDGE:
+        turn.state.hedge.legs.setdefault(fill.instrument, HedgeLeg(instrument=fill.instrument)).fruitless = 0
     if order.filled_lots > order.intent.quantity_lots:
         turn.alert("overfill", f"{fill.instrument}: order {fill.order_id} filled {order.filled_lots} lots of "
                                f"{order.intent.quantity_lots}", page=True)
@@ -236,8 +239,9 @@ def on_fill(turn: Turn, fill: Fill) -> None:
 def _settle(turn: Turn, order: Order) -> None:
     if not order.live:
         turn.state.live_orders.pop(order.intent.order_id, None)
-    if is_pair_owner(order.intent.owner):
-        turn.look(order.intent.owner)
+    owner = order.intent.owner
+    if is_pair_owner(owner) or owner == HEDGE:
+        turn.look(owner)
 
 
 # --------------------------------------------------------------------------------------------------------- doubt

@@ -36,8 +36,8 @@ def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, 
     else:
         slices = plan_slices(
             seed=turn.params.seed, parent_id=parent_id, start_base=held, target_base=target_base,
-            step_base=pair.step_base, clip_base=_clip_base(long, short, params),
-            min_base=_min_base(long, short), now_ns=turn.now_ns, params=params,
+            step_base=pair.step_base, clip_base=clip_base((long, short), params),
+            min_base=min_base((long, short)), now_ns=turn.now_ns, params=params,
         )
     pair.parent = Parent(
         parent_id=parent_id, kind=kind, start_base=held, target_base=target_base, slices=slices, next_slice=0,
@@ -110,7 +110,7 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
         fitted = _with_hedge(turn, pair, wanted, long, short) if opens else wanted
         step = max(int(pair.step_base / turn.instrument(wanted.instrument).lot_size), 1) if opens else 1
         if fitted is not None and orders_desk.place(turn, pair.pair_id, fitted, parent_id, step):
-            _show_ticks(turn)
+            show_ticks(turn)
         elif wake_ns is None or wake_ns <= turn.now_ns:
             wake_ns = Nanos(turn.now_ns + NS_PER_S)
     for instrument, quantity in moves.dust:
@@ -159,7 +159,7 @@ def _with_share(turn: Turn, pair: Pair, name: str, keys: dict[str, str]) -> dict
     return keys
 
 
-def _show_ticks(turn: Turn) -> None:
+def show_ticks(turn: Turn) -> None:
     """The feed shows its finest ticks while something of ours moves."""
     until = Nanos(turn.now_ns + TICKS_AHEAD_S * NS_PER_S)
     if until - turn.state.ticks_until_ns >= TICKS_AHEAD_S * NS_PER_S // 2:
@@ -259,10 +259,15 @@ def leg_situation(turn: Turn, owner: Owner, leg: InstrumentId) -> LegSituation:
 
 def permissions(turn: Turn, pair: Pair) -> Permissions:
     """What modes, reconciliation and settlement clocks allow this pair."""
+    return permissions_of(turn, pair.legs)
+
+
+def permissions_of(turn: Turn, legs: tuple[InstrumentId, ...]) -> Permissions:
+    """What they allow an owner of these legs."""
     modes = turn.state.modes
     blocked: list[str] = []
     quiet: int | None = None
-    for leg in pair.legs:
+    for leg in legs:
         venue = turn.venue_of(leg)
         blocked.extend(modes.venue_reasons(venue))
         blocked.extend(modes.instruments.get(leg, ()))
@@ -271,7 +276,7 @@ def permissions(turn: Turn, pair: Pair) -> Permissions:
         quiet = _quiet_until(turn, leg, quiet)
     runs = modes.mode() is Mode.RUN and turn.state.session.trading
     return Permissions(
-        exits=reachable(turn, pair),
+        exits=all(venue_reachable(turn, leg) for leg in legs),
         opens=runs and not blocked,
         opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
         settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,
@@ -310,10 +315,10 @@ def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None
     return quiet
 
 
-def _clip_base(long: LegSituation, short: LegSituation, params: ExecutionParams) -> Decimal:
+def clip_base(legs: tuple[LegSituation, ...], params: ExecutionParams) -> Decimal:
     """The most a slice takes: a share of the thinner touch, and a bound in USD."""
     sizes = []
-    for leg in (long, short):
+    for leg in legs:
         if leg.quote is not None:
             touch = leg.instrument.quantity(min(leg.quote.bid_lots, leg.quote.ask_lots))
             sizes.append(touch * Decimal(repr(params.slice_touch_share)))
@@ -321,10 +326,10 @@ def _clip_base(long: LegSituation, short: LegSituation, params: ExecutionParams)
     return min(sizes) if sizes else ZERO
 
 
-def _min_base(long: LegSituation, short: LegSituation) -> Decimal:
-    """The least base quantity both venues take as one order (with 2 % room for the price)."""
+def min_base(legs: tuple[LegSituation, ...]) -> Decimal:
+    """The least base quantity that every leg's venue takes as one order (with 2 % room for the price)."""
     least = ZERO
-    for leg in (long, short):
+    for leg in legs:
         rules = leg.instrument
         size = rules.quantity(rules.lots_min)
         if leg.quote is not None:

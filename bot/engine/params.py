@@ -7,6 +7,7 @@ import msgspec
 from bot.execution.params import ExecutionParams
 from bot.risk.governor_params import GovernorParams
 from bot.risk.params import RiskLimits
+from bot.strategy.hedge import HedgeParams
 from bot.strategy.params import CarryParams
 from bot.strategy.sizing import SizingParams
 
@@ -27,6 +28,7 @@ class EngineParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     execution: ExecutionParams = ExecutionParams()
     risk: RiskLimits = RiskLimits()
     governor: GovernorParams = GovernorParams()
+    hedge: HedgeParams = HedgeParams()
 
     def __post_init__(self) -> None:
         """Refuse a rebalance that would fall into the quiet minute around settlements."""

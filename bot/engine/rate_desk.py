@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from bot.domain.events import ErrorClass, RejectReason
-from bot.domain.values import NS_PER_S, Nanos, Venue
+from bot.domain.values import HEDGE, NS_PER_S, Nanos, Venue
 from bot.engine.turn import Turn
 
 REASONS: Final = ("rate_limited", "banned", "maintenance")
@@ -57,6 +57,7 @@ def lift(turn: Turn) -> None:
             del venue.waits[name]
             turn.state.modes.unblock_venue(venue.venue, name)
             turn.note("venue_wait_over", venue=venue.venue, reason=name)
+            turn.look(HEDGE)
             for pair in turn.state.pairs.values():
                 if pair.live:
                     turn.look(pair.pair_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 from bot.domain.values import Coin, Venue
-from bot.engine import caps_desk, margin_desk
+from bot.engine import caps_desk, hedge_room, margin_desk
 from bot.engine.turn import Turn
 from bot.quant.leverage_cap import LeverageCap
 from bot.risk.leverage import CoinCaps, equity_needed_usd, fit_age_days
-from bot.risk.sheet import CoinRow, LimitRow, MarginRow, RiskSheet, TailRow
+from bot.risk.sheet import BetaRow, CoinRow, LimitRow, MarginRow, RiskSheet, TailRow
 
 _RECENT_DAYS = 30
 
@@ -29,13 +29,26 @@ def build_sheet(turn: Turn) -> RiskSheet:
         verdict=worst if params.enabled else "off", reviewed_ns=state.reviewed_ns, limits=limits,
         coins=tuple(_coin(turn, caps) for caps in turn.state.caps.values()), tail=_tail(turn), stress=state.stress,
         margin=margin, record_days=len(state.record), breaches99=sum(day.breach99 for day in state.record),
-        recent=tuple(state.record[-_RECENT_DAYS:]), tests=state.tests, cuts=tuple(state.cuts),
+        recent=tuple(state.record[-_RECENT_DAYS:]), tests=state.tests, cuts=tuple(state.cuts), beta=_beta(turn),
+    )
+
+
+def _beta(turn: Turn) -> BetaRow | None:
+    last = turn.state.hedge.last
+    if last is None:
+        return None
+    found = ((coin, turn.memory.beta_of(turn.state, turn.params.hedge, coin)) for coin in turn.state.models.coins)
+    return BetaRow(
+        at_ns=last.at_ns, beta_before=last.beta_before, beta=last.beta_after, target_beta=last.target_beta,
+        band=last.band, inside=last.inside, exposure_usd=last.exposure_usd, instrument=last.instrument or "",
+        hedge_usd=last.wanted_usd, reason=last.reason, cap_usd=last.cap_usd,
+        coins=tuple((coin, beta.value, beta.se) for coin, beta in found if beta is not None),
     )
 
 
 def _tail(turn: Turn) -> TailRow | None:
     state = turn.state.governor
-    if not state.sizes:
+    if not (state.sizes or state.hedge_usd):
         return None
     pending = state.pending
     return TailRow(
@@ -103,7 +116,7 @@ def _limits(turn: Turn, equity: float, margin: tuple[MarginRow, ...]) -> list[Li
     state, params = turn.state.governor, turn.params.governor
     soft = params.soft_share
     rows = []
-    if state.sizes:
+    if state.sizes or state.hedge_usd:
         rows.append(_row("es", "book", state.es_usd, state.es_limit_usd, "usd", soft))
         worst = next((row for row in state.stress if not row.accepted), None)
         if worst is not None:
@@ -111,6 +124,9 @@ def _limits(turn: Turn, equity: float, margin: tuple[MarginRow, ...]) -> list[Li
                              soft))
     rows += [_row("leverage", each.venue, each.leverage, each.leverage_allowed or 0.0, "x", 1.0)
              for each in margin if each.notional_usd]
+    if turn.state.hedge.legs:
+        gross = sum(abs(hedge_room.held_usd(turn, leg)) for leg in turn.state.hedge.legs)
+        rows.append(_row("hedge_notional", "hedge", gross, turn.params.hedge.notional_share_max * equity, "usd", 1.0))
     rows += _concentration(turn, equity)
     peak = turn.state.stops.peak_usd
     if peak is not None and peak > 0:

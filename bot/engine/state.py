@@ -14,6 +14,7 @@ from bot.execution.order_states import Order
 from bot.market.panel import Panel
 from bot.market.rules import RuleChange
 from bot.market.state import MarketState
+from bot.portfolio.hedge_legs import HedgeState
 from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
 from bot.risk.breaker import Breaker
@@ -110,6 +111,7 @@ class EngineState(msgspec.Struct):
     pairs: dict[Owner, Pair] = {}
     """Pairs that are not FLAT, and flat ones of the last days (late fills find them)."""
     pair_wakes: dict[Owner, Nanos] = {}
+    hedge: HedgeState = msgspec.field(default_factory=HedgeState)
     left_ns: dict[str, Nanos] = {}
     """When each candidate (`long|short`) was last left."""
     pairs_made: int = 0

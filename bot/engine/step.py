@@ -8,6 +8,7 @@ from bot.domain.commands import AnyCommand
 from bot.domain.orders import Refusal
 from bot.domain.values import Nanos
 from bot.engine.governor_state import GovernorRecord
+from bot.portfolio.hedge_legs import HedgeRecord
 from bot.strategy.allocation import CapCut
 
 
@@ -45,6 +46,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, kw_only=True):
     binding: tuple[str, ...]
     data_age_ns_max: int
     governor: GovernorRecord | None = None
+    hedge: HedgeRecord | None = None
+    """The book's beta, and what was wanted of the hedge."""
     caps: tuple[CapCut, ...] = ()
     """Held pairs that a cap of the allocation made smaller."""
 

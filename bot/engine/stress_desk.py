@@ -8,9 +8,10 @@ from collections.abc import Mapping
 import msgspec
 
 from bot.domain.values import InstrumentId, Venue
-from bot.engine import caps_desk
+from bot.engine import caps_desk, hedge_room
 from bot.engine.exposure import futures_equity_usd
 from bot.engine.turn import Turn
+from bot.risk.book_tail import PairLegs
 from bot.risk.sheet import StressRow
 from bot.risk.stress import StressLimits, StressSheet, stress
 from bot.risk.stress_book import StressBook, StressLeg, StressPool
@@ -23,8 +24,10 @@ _SPREAD_UNKNOWN = 5e-4
 class StressDesk:
     """Stress sheets of one decision: what does not depend on sizes is looked up once."""
 
-    def __init__(self, turn: Turn, candidates: Mapping[str, Candidate]) -> None:
+    def __init__(self, turn: Turn, candidates: Mapping[str, Candidate], hedge: PairLegs | None = None) -> None:
+        """`hedge`: the leg whose size a book may hold under its key."""
         self._turn = turn
+        self._hedge = hedge
         self._candidates = candidates
         self._legs: dict[InstrumentId, StressLeg] = {}
         self._equity = {venue: float(turn.ledger.equity_usd(venue)) for venue in turn.state.venues}
@@ -42,6 +45,9 @@ class StressDesk:
         spot: dict[Venue, float] = dict.fromkeys(self._equity, 0.0)
         needed: dict[Venue, float] = dict.fromkeys(self._equity, 0.0)
         for key, size in sizes.items():
+            if self._hedge is not None and key == self._hedge.key:
+                self._with_hedge(self._hedge, size, nets, needed)
+                continue
             candidate = self._candidates[key]
             nets[candidate.long_leg] = nets.get(candidate.long_leg, 0.0) + size
             nets[candidate.short_leg] = nets.get(candidate.short_leg, 0.0) - size
@@ -57,6 +63,14 @@ class StressDesk:
                                     futures_equity_usd=futures))
         legs = tuple(msgspec.structs.replace(self._leg(each), notional_usd=net) for each, net in nets.items() if net)
         return StressBook(legs=legs, pools=tuple(pools))
+
+    def _with_hedge(self, hedge: PairLegs, size: float, nets: dict[InstrumentId, float],
+                    needed: dict[Venue, float]) -> None:
+        """One perpetual more: its notional, and the collateral that its caps ask for."""
+        for leg in hedge.legs:
+            rules, side = self._turn.instrument(leg), 1.0 if leg == hedge.long_leg else -1.0
+            nets[leg] = nets.get(leg, 0.0) + side * size
+            needed[rules.venue] += size * hedge_room.margin_rate(self._turn, rules.coin, side)
 
     def _leg(self, instrument: InstrumentId) -> StressLeg:
         if instrument not in self._legs:

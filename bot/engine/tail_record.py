@@ -60,12 +60,14 @@ def _book_outcome(turn: Turn, pending: PendingDay) -> None:
     """What the book of the forecast made: kept only if every leg closed both ends of that very day."""
     state, total = turn.state.governor, 0.0
     for pair in pending.legs:
-        rows = turn.state.panel.joint_rows((pair.long_leg, pair.short_leg), 3)
+        rows = turn.state.panel.joint_rows(pair.legs, 3)
         match = np.flatnonzero(rows.days == pending.day + 1)
         if not len(match):
             return
         returns, funding = rows.returns[match[0]], rows.funding[match[0]]
-        total += pending.sizes.get(pair.key, 0.0) * float((returns[0] - funding[0]) - (returns[1] - funding[1]))
+        earned = sum(float(returns[at] - funding[at]) * (1.0 if leg == pair.long_leg else -1.0)
+                     for at, leg in enumerate(pair.legs))
+        total += pending.sizes.get(pair.key, 0.0) * earned
     state.record.append(TailDay(pending.day, pending.var95_usd, pending.var99_usd, pending.es_usd, round(total, 4),
                                 pending.equity_usd, pending.var975_usd, pending.method))
     del state.record[:-RECORD_DAYS_MAX]

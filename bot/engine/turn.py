@@ -9,7 +9,7 @@ from bot.domain.errors import Unavailable
 from bot.domain.events import Fill, ForcedFill
 from bot.domain.instrument import Instrument
 from bot.domain.orders import Refusal
-from bot.domain.values import InstrumentId, Nanos, Owner, Venue
+from bot.domain.values import HEDGE, InstrumentId, Nanos, Owner, Venue
 from bot.engine.governor_memory import GovernorMemory
 from bot.engine.params import EngineParams
 from bot.engine.state import EngineState, VenueState
@@ -36,7 +36,7 @@ class Turn:
         self.notes: list[Note] = []
         self.record: DecisionRecord | None = None
         self.looks: dict[Owner, None] = {}
-        """Pairs to look at before the step ends."""
+        """Pairs to look at before the step ends, and the hedge."""
         self.rules_changed = False
         """Instruments are not what they were: which pairs could be held is found anew."""
         self.forecasts: dict[str, float] = {}
@@ -60,8 +60,8 @@ class Turn:
         del alerts[:-100]
 
     def look(self, owner: Owner) -> None:
-        """Look at this pair before the step ends."""
-        if owner in self.state.pairs:
+        """Look at this pair, or at the hedge, before the step ends."""
+        if owner == HEDGE or owner in self.state.pairs:
             self.looks[owner] = None
 
     def read_account(self, venue: VenueState) -> None:

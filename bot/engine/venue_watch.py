@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bot.domain.values import NS_PER_S, Nanos, Venue
+from bot.domain.values import HEDGE, NS_PER_S, Nanos, Venue
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
 
@@ -77,6 +77,8 @@ def stake(turn: Turn, venue: Venue) -> str:
     orders = sum(1 for order_id in turn.state.live_orders if turn.state.orders[order_id].intent.venue == venue)
     legs = [f"{leg} {turn.ledger.quantity(leg, pair.pair_id):f}" for pair in turn.state.pairs.values() if pair.live
             for leg in pair.legs if turn.venue_of(leg) == venue and turn.ledger.quantity(leg, pair.pair_id)]
+    legs += [f"{leg} {turn.ledger.quantity(leg, HEDGE):f} (hedge)" for leg in turn.state.hedge.legs
+             if turn.venue_of(leg) == venue and turn.ledger.quantity(leg, HEDGE)]
     parts = [", ".join(legs)] if legs else []
     if orders:
         parts.append(f"{orders} order(s) open or in doubt")

@@ -115,6 +115,27 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     page: bool
 
 
+class HedgeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The book's beta as the last decision found it, and the hedge as it is now."""
+
+    at_ns: Nanos | None
+    """When the beta was last measured; None: no decision yet."""
+    beta: float | None
+    """Of the whole book per unit of equity, the hedge as that decision wanted it; None: not known."""
+    target_beta: float
+    band: float
+    reason: str
+    """`in_band`, `to_edge`, `capped`, ...: why the hedge is what it is."""
+    state: str
+    """`none`, `held` or `trading`."""
+    instrument: str
+    """Of the largest leg; empty if there is none."""
+    notional_usd: str
+    """Signed, all legs."""
+    net_usd: str
+    """All that the hedge has made since the beginning: price, funding, fees and slippage."""
+
+
 class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     """How the records are kept; the shell adds it, the engine knows nothing of disks."""
 
@@ -164,5 +185,7 @@ class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     idle_reasons: tuple[tuple[str, int], ...]
     last_decision_ns: Nanos | None
     last_notes: tuple[str, ...]
+    hedge: HedgeView | None = None
+    """None where no book stands behind the picture (a rescue)."""
     storage: StorageView | None = None
     """None where nothing is kept (a backtest)."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.errors import Unavailable
-from bot.domain.values import NS_PER_S, ZERO, InstrumentId, Nanos
+from bot.domain.values import HEDGE, NS_PER_S, ZERO, InstrumentId, Nanos
 from bot.engine import margin_desk
 from bot.engine.exposure import data_age_s_max, gross_worst_usd
 from bot.engine.params import EngineParams
@@ -16,6 +16,7 @@ from bot.engine.turn import Turn
 from bot.engine.view import (
     AttributionView,
     EngineView,
+    HedgeView,
     LegView,
     LimitView,
     OrderView,
@@ -66,7 +67,7 @@ def build_view(state: EngineState, params: EngineParams) -> EngineView:
         next_funding_ns=Nanos(min(nexts)) if nexts else None,
         idle_reasons=tuple(_last_reasons(state)),
         last_decision_ns=state.decision.at_ns if state.decision is not None else None,
-        last_notes=tuple(state.notes[-12:]),
+        last_notes=tuple(state.notes[-12:]), hedge=_hedge(turn),
     )
 
 
@@ -129,6 +130,22 @@ def _price(turn: Turn, leg: InstrumentId) -> Decimal | None:
         return turn.state.market.value(leg)
     except Unavailable:
         return None
+
+
+def _hedge(turn: Turn) -> HedgeView:
+    hedge = turn.state.hedge
+    rows = list(turn.ledger.holdings(HEDGE))
+    largest = max(rows, key=lambda row: abs(row.value_usd), default=None)
+    last, params = hedge.last, turn.params.hedge
+    trading = any(leg.parent is not None for leg in hedge.legs.values())
+    return HedgeView(
+        at_ns=last.at_ns if last is not None else None, beta=last.beta_after if last is not None else None,
+        target_beta=params.target_beta, band=last.band if last is not None else params.band,
+        reason=last.reason if last is not None else "", state="trading" if trading else "held" if rows else "none",
+        instrument=largest.instrument if largest is not None else "",
+        notional_usd=_usd(sum((row.value_usd for row in rows), ZERO)),
+        net_usd=_usd(turn.ledger.attribution(HEDGE).total),
+    )
 
 
 def _venue(turn: Turn, name: str) -> VenueView:

@@ -86,10 +86,10 @@ def _touch_usd(leg: LegSituation) -> Decimal:
     return leg.instrument.quantity(lots) * leg.instrument.price(leg.quote.bid_ticks)
 
 
-def pause_ns(pair: Pair, pause_s: float, params: ExecutionParams, quote_age_ns: int) -> int:
-    """How long to wait before the next try: twice as long after each that filled nothing.
+def pause_ns(fruitless: int, pause_s: float, params: ExecutionParams, quote_age_ns: int) -> int:
+    """How long to wait before the next try: twice as long after each that filled nothing (`fruitless` of them).
 
     The longest pause grows with the age of the quote: a book that has stood for so long will not refill in a minute.
     """
     longest_s = max(pause_s, params.retry_max_s, min(quote_age_ns / NS_PER_S, STALE_PAUSE_S_MAX))
-    return int(min(pause_s * 2 ** min(pair.fruitless, 16), longest_s) * NS_PER_S)
+    return int(min(pause_s * 2 ** min(fruitless, 16), longest_s) * NS_PER_S)

@@ -100,7 +100,7 @@ def _work_slice(
     parent.next_slice = max(parent.next_slice, index + 1)
     pause_s = params.retry_s if parent.urgent else params.slice_s * (1 - params.time_jitter)
     quoted_ns = min(long.quote_ns, short.quote_ns)
-    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, pause_s, params, quote_age_ns=now_ns - quoted_ns))
+    pair.next_try_ns = Nanos(now_ns + pause_ns(pair.fruitless, pause_s, params, quote_age_ns=now_ns - quoted_ns))
     moves.wake(pair.next_try_ns)
     if order is not None:
         pair.tries = 0

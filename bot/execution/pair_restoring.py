@@ -72,7 +72,7 @@ def restore(
 
 def _tried(pair: Pair, now_ns: Nanos, params: ExecutionParams, moves: Moves, order: WantedOrder) -> None:
     pair.tries += 1
-    pair.next_try_ns = Nanos(now_ns + pause_ns(pair, params.retry_s, params, quote_age_ns=0))
+    pair.next_try_ns = Nanos(now_ns + pause_ns(pair.fruitless, params.retry_s, params, quote_age_ns=0))
     pair.fruitless += 1
     moves.orders.append(order)
     moves.wake(pair.next_try_ns)

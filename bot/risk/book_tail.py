@@ -26,16 +26,24 @@ UNKNOWN_LOSS_SHARE: Final = 0.02
 """One day's loss assumed of a pair without joint history: of its notional, the size of a basis blow-out and a day at
 the funding cap."""
 
+UNKNOWN_LOSS_ONE_LEG: Final = 0.15
+"""The same of a leg alone: what a coin loses in one of its forty worst days of a bad year."""
+
 DAYS_PER_YEAR: Final = 365.0
 
 
 class PairLegs(msgspec.Struct, frozen=True):
-    """The two legs of a pair; per unit of notional it is long one and short the other."""
+    """The two legs of a pair; per unit of notional it is long one and short the other. A hedge has only one of them."""
 
     key: str
     coin: Coin
-    long_leg: InstrumentId
-    short_leg: InstrumentId
+    long_leg: InstrumentId | None
+    short_leg: InstrumentId | None
+
+    @property
+    def legs(self) -> tuple[InstrumentId, ...]:
+        """Those there are, the long one first."""
+        return tuple(leg for leg in (self.long_leg, self.short_leg) if leg is not None)
 
 
 class CoinPath(msgspec.Struct, frozen=True):
@@ -54,6 +62,7 @@ class BookTail:
         `reason`: why they are not the default ones, or not there; empty if they are.
         """
         self.keys = [pair.key for pair in pairs]
+        self._unknown = [UNKNOWN_LOSS_SHARE if len(pair.legs) > 1 else UNKNOWN_LOSS_ONE_LEG for pair in pairs]
         self._rows = scenarios
         self._reason = reason
         self._level = level
@@ -71,7 +80,8 @@ class BookTail:
         if not book.any():
             return TailFigures(es_usd=0.0, var_usd=0.0, by_pair={}, method="fhs")
         if self._rows is None:
-            parts = {key: UNKNOWN_LOSS_SHARE * abs(size) for key, size in zip(self.keys, book.tolist(), strict=True)}
+            parts = {key: share * abs(size)
+                     for key, share, size in zip(self.keys, self._unknown, book.tolist(), strict=True)}
             total = sum(parts.values())
             return TailFigures(es_usd=total, var_usd=total, by_pair=parts, method=self.method, reason=self._reason)
         pnl = (self._rows * book).sum(axis=1)  # a matrix product would add in an order that depends on the machine
@@ -127,8 +137,8 @@ def book_tail(panel: Panel, pairs: Sequence[PairLegs], paths: Mapping[Coin, Coin
     move at theirs. With too few joint days for that, price returns are scaled by the coin's volatility alone and
     funding stays as it was; with too few for that too, there are no scenarios.
     """
-    legs = list(dict.fromkeys(leg for pair in pairs for leg in (pair.long_leg, pair.short_leg)))
-    coin_of = {leg: pair.coin for pair in pairs for leg in (pair.long_leg, pair.short_leg)}
+    legs = list(dict.fromkeys(leg for pair in pairs for leg in pair.legs))
+    coin_of = {leg: pair.coin for pair in pairs for leg in pair.legs}
     rows = panel.joint_rows(legs, params.tail_days)
     if not len(rows.days):
         return BookTail(pairs, None, TailReason.TOO_FEW_ROWS.value, params.es_level)
@@ -148,9 +158,10 @@ def book_tail(panel: Panel, pairs: Sequence[PairLegs], paths: Mapping[Coin, Coin
         made, reason = _by_coin_alone(rows, sigma, following, params.es_level), TailReason.TOO_FEW_ROWS.value
     if not isinstance(made, Scenarios):
         return BookTail(pairs, None, made.value, params.es_level)
-    at = {leg: column for column, leg in enumerate(legs)}
-    per_pair = np.column_stack([made.returns[:, at[pair.long_leg]] - made.returns[:, at[pair.short_leg]]
-                                for pair in pairs])
+    at: dict[InstrumentId | None, int] = {leg: column for column, leg in enumerate(legs)}
+    at[None] = len(legs)  # a column of nothing: the leg that a hedge does not have
+    moves = np.column_stack((made.returns, np.zeros(len(made.returns))))
+    per_pair = np.column_stack([moves[:, at[pair.long_leg]] - moves[:, at[pair.short_leg]] for pair in pairs])
     return BookTail(pairs, np.ascontiguousarray(per_pair), reason, params.es_level)
 
 

@@ -20,7 +20,7 @@ Sizes = Mapping[str, float]
 """Notional of one leg by pair key, USD."""
 
 _STEPS: Final = 20
-_BACK_TO: Final = 0.95
+BACK_TO: Final = 0.95
 """A book over a hard limit is cut to this share of it, so that the next hour does not cut again."""
 _EPS: Final = 1e-9
 
@@ -150,7 +150,7 @@ def _within_tail(work: _Work, bounds: Bounds, tail_of: TailOf) -> TailFigures:
         tail = tail_of(work.sizes)
     if tail.es_usd > hard:
         value = tail.es_usd
-        work.take(cut_pro_rata(work.sizes, tail_of, _BACK_TO * hard), "es", value, hard)
+        work.take(cut_pro_rata(work.sizes, tail_of, BACK_TO * hard), "es", value, hard)
         tail = tail_of(work.sizes)
     return tail
 
@@ -186,13 +186,13 @@ def _within_stress(work: _Work, bounds: Bounds, stress_of: StressOf) -> StressSh
     if sheet is None:
         return None
     if work.adds and _breaks(sheet, soft):
-        name, value, allowed = _worst(sheet, soft)
+        name, value, allowed = worst_breach(sheet, soft)
         share = largest_share_coarse(lambda s: not _breaks(stress_of(work.with_additions(s)), soft))
         work.take(work.with_additions(share), f"stress_soft:{name}", value, allowed)
         sheet = stress_of(work.sizes)
     if sheet is not None and _breaks(sheet, limits):
-        name, value, allowed = _worst(sheet, limits)
-        back = msgspec.structs.replace(limits, stress_loss_max_pct=_BACK_TO * limits.stress_loss_max_pct)
+        name, value, allowed = worst_breach(sheet, limits)
+        back = msgspec.structs.replace(limits, stress_loss_max_pct=BACK_TO * limits.stress_loss_max_pct)
         base = dict(work.sizes)
         share = largest_share_coarse(
             lambda s: not _breaks(stress_of({key: s * size for key, size in base.items()}), back))
@@ -214,7 +214,8 @@ def _breaks(sheet: StressSheet | None, limits: StressLimits) -> bool:
     return bool(sheet.breaches(limits)) if sheet is not None else False
 
 
-def _worst(sheet: StressSheet, limits: StressLimits) -> tuple[str, float, float]:
+def worst_breach(sheet: StressSheet, limits: StressLimits) -> tuple[str, float, float]:
+    """Name, value and allowance of the breach that lies farthest beyond its limit; there must be one."""
     breaches = sheet.breaches(limits)
     worst = max(breaches, key=lambda each: (each.value - each.allowed, each.name))
     return worst.name, worst.value, worst.allowed

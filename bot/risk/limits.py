@@ -46,6 +46,9 @@ class Exposure(msgspec.Struct, frozen=True, kw_only=True):
     """Equity that the leverage caps ask of the venue's futures wallet at worst, this order filled ..."""
     pool_needs_without_usd: float = 0.0
     """... and without it."""
+    hedge_usd: float = 0.0
+    """Notional of the beta hedge at worst, this order filled; 0 for the orders of others."""
+    hedge_allowed_usd: float = 0.0
     volatility_unknown: bool = False
     """Nothing says how far this coin's price goes: no leverage is allowed."""
     lots_least: int = 1
@@ -151,6 +154,9 @@ def _checks(exposure: Exposure, limits: RiskLimits) -> tuple[_Check, ...]:
         _Check("equal_orders_max", float(exposure.equal_orders + 1), float(limits.equal_orders_max)),
         _Check("round_trips_per_day_max", float(exposure.round_trips + 1), float(limits.round_trips_per_day_max)),
     ]
+    if exposure.hedge_usd != 0.0:
+        checks.append(_Check("hedge_notional_share_max", exposure.hedge_usd, exposure.hedge_allowed_usd,
+                             exposure.hedge_usd - order))
     if exposure.is_perp:
         checks.append(_Check("volatility_unknown", float(exposure.volatility_unknown), 0.0))
         checks.append(_Check("leverage_cap", exposure.pool_needs_usd, exposure.venue_futures_equity_usd,

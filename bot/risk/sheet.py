@@ -155,6 +155,28 @@ class CutRow(msgspec.Struct, frozen=True, kw_only=True):
     cut: Cut
 
 
+class BetaRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The book's beta to the market, and the hedge that keeps it in its band, as the last decision left them."""
+
+    at_ns: Nanos
+    beta_before: float | None
+    """Per unit of equity, the hedge as held; None: a beta or a price is not known."""
+    beta: float | None
+    """With the hedge as wanted."""
+    target_beta: float
+    band: float
+    inside: bool | None
+    exposure_usd: float | None
+    """Beta times notional of everything but the hedge."""
+    instrument: str
+    hedge_usd: float
+    """Signed notional of the hedge as wanted."""
+    reason: str
+    cap_usd: float | None
+    coins: tuple[tuple[str, float, float], ...]
+    """Coin, its beta to the market, standard error."""
+
+
 class RiskSheet(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the governor knows and did."""
 
@@ -179,3 +201,5 @@ class RiskSheet(msgspec.Struct, frozen=True, kw_only=True):
     tests: tuple[ForecastTest, ...]
     cuts: tuple[CutRow, ...]
     """The last 50."""
+    beta: BetaRow | None = None
+    """None before the first decision."""

@@ -26,7 +26,7 @@ from bot.domain.events import (
     ReadFailed,
     SessionStarted,
 )
-from bot.domain.values import NS_PER_MINUTE, NS_PER_S, OrderId, Venue
+from bot.domain.values import HEDGE, NS_PER_MINUTE, NS_PER_S, OrderId, Venue
 from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.execution.order_ids import is_ours
@@ -271,6 +271,12 @@ class Invariants:
         for pair in engine.state.pairs.values():
             if pair.state not in (PairState.HEDGED, PairState.FLAT):
                 self._breaches.add("I20", pair.pair_id, at_ns, f"{pair.pair_id} ends {pair.state.value}")
+        for leg in engine.state.hedge.legs.values():
+            if leg.parent is not None:
+                self._breaches.add("I20", leg.instrument, at_ns, f"the hedge in {leg.instrument} is still being traded")
+        for instrument, held in engine.ledger.legs(HEDGE):
+            if instrument not in engine.state.hedge.legs:
+                self._breaches.add("I20", instrument, at_ns, f"{held:f} of the hedge that nobody minds")
         if self._truth.unseen:
             missing = ", ".join(trade_id for _, trade_id in self._truth.unseen)
             self._breaches.add("I7", "unseen", at_ns, f"trades never reached our books: {missing}")

@@ -12,7 +12,8 @@ from typing import Final
 from bot.domain.commands import Alert, SubmitOrder
 from bot.domain.events import AnyEvent
 from bot.domain.orders import OrderIntent
-from bot.domain.values import NS_PER_S, OrderId, Owner
+from bot.domain.values import HEDGE, NS_PER_S, OrderId, Owner
+from bot.engine import hedge_room
 from bot.engine.engine import Engine
 from bot.engine.exposure import data_age_s_max
 from bot.engine.state import EngineState
@@ -21,10 +22,13 @@ from bot.engine.turn import Turn
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk.modes import Mode
 from bot.runtime.breaches import Breaches
+from bot.runtime.order_parents import opening_bound
 
 _PAGE_SLACK_NS: Final = 5 * NS_PER_S
 """An alert leaves at most this long after its cause."""
 _ONE: Final = Decimal(1)
+_MARKS_SLACK: Final = 1.01
+"""V and limit prices differ."""
 
 
 class EngineInvariants:
@@ -80,16 +84,34 @@ class EngineInvariants:
         usd = float(rules.quantity(intent.quantity_lots) * rules.price(intent.limit_price_ticks))
         if usd > engine.params.risk.order_notional_max_usd:
             self._say("I10", intent, at_ns, f"is worth {usd:.0f} USD")
-        pair = state.pairs.get(intent.owner)
-        if pair is None or pair.parent is None:
+        if intent.owner == HEDGE:
+            self._hedging(at_ns, intent, engine)
+        bound = opening_bound(state, intent)
+        if bound is None:
             self._say("I15", intent, at_ns, "opens without a parent")
             return
         held = abs(engine.ledger.quantity(intent.instrument, intent.owner))
         out = _lots_out(state, intent, reducing=False)
-        grossed = pair.parent.target_base / (_ONE - rules.taker_fee) if rules.fee_in_base else pair.parent.target_base
+        grossed = bound.target_base / (_ONE - rules.taker_fee) if rules.fee_in_base else bound.target_base
         worst = held + rules.quantity(out)
-        if worst > grossed + pair.step_base:
+        if worst > grossed + bound.step_base:
             self._say("I15", intent, at_ns, f"could bring the leg to {worst:f}, its parent ends at {grossed:f}")
+
+    def _hedging(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
+        """The hedge: no order where opens are blocked, and never more of it than its share of the equity."""
+        state, turn = engine.state, Turn(engine.state, engine.ledger, engine.params, engine.state.now_ns)
+        blocked = state.modes.blocks_open(intent.venue, intent.instrument)
+        if blocked:
+            self._say("I4", intent, at_ns, f"opens the hedge while {blocked} blocks it")
+        worst = sum(abs(hedge_room.held_usd(turn, leg)) for leg in state.hedge.legs)
+        for order_id in state.live_orders:
+            other = state.orders[order_id]
+            if other.intent.owner == HEDGE and not other.intent.reduces_owner:
+                rules = state.market.instruments[other.intent.instrument]
+                worst += float(rules.quantity(other.remaining_lots) * rules.price(other.intent.limit_price_ticks))
+        most = engine.params.hedge.notional_share_max * float(engine.ledger.equity_usd())
+        if not worst <= _MARKS_SLACK * most:
+            self._say("I10", intent, at_ns, f"could bring the hedge to {worst:.0f} USD of {most:.0f}")
 
     def _reducing(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
         rules = engine.state.market.instruments[intent.instrument]

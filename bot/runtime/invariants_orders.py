@@ -20,9 +20,9 @@ from bot.domain.values import NS_PER_S, ZERO, OrderId, Venue
 from bot.engine.engine import Engine
 from bot.execution.order_ids import is_ours
 from bot.execution.order_states import OrderState
-from bot.portfolio.pairs import Pair, Parent
 from bot.risk.modes import Mode
 from bot.runtime.breaches import Breaches
+from bot.runtime.order_parents import OpeningBound, opening_bound
 from bot.runtime.sim_truth import SentOrder, Truth
 
 _DATA_AGE_NS_MAX: Final = 120 * NS_PER_S
@@ -155,33 +155,34 @@ class OrderInvariants:
         if int(intent.side) * beyond > _COLLAR_MAX:
             self._say("I10", intent, at_ns, f"is priced {100 * beyond:+.1f} % off the market")
 
-    def _paced(self, at_ns: int, intent: OrderIntent, pair: Pair, parent: Parent) -> None:
+    def _paced(self, at_ns: int, intent: OrderIntent, bound: OpeningBound) -> None:
         """I15: a patient parent works a slice at a time; what was missed is not caught up at once."""
+        parent = bound.parent
         if parent.urgent or intent.purpose not in ("open", "close"):
             return
         before, most = parent.start_base, ZERO
         for each in parent.slices:
             most, before = max(most, abs(each.cumulative_base - before)), each.cumulative_base
         rules = self._truth.instruments[intent.instrument]
-        allowed = _SLICES_AT_ONCE * most / (_ONE - rules.taker_fee) + pair.step_base + rules.lot_size
+        allowed = _SLICES_AT_ONCE * most / (_ONE - rules.taker_fee) + bound.step_base + rules.lot_size
         if rules.quantity(intent.quantity_lots) > allowed:
             self._say("I15", intent, at_ns, f"takes {rules.quantity(intent.quantity_lots):f} at once, a slice of its "
                                             f"parent is {most:f}")
 
     def _within_parent(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
         """I15: what the leg holds at worst stays within its parent's target, up to one step and the coin fee."""
-        pair = engine.state.pairs.get(intent.owner)
-        if pair is None or pair.parent is None:
+        bound = opening_bound(engine.state, intent)
+        if bound is None:
             self._say("I15", intent, at_ns, "opens without a parent")
             return
-        self._paced(at_ns, intent, pair, pair.parent)
+        self._paced(at_ns, intent, bound)
         rules = self._truth.instruments[intent.instrument]
         held = engine.ledger.quantity(intent.instrument, intent.owner)
         held += self._truth.unseen_base(self.sent, intent.owner, intent.instrument)
         opening = sum(self._truth.may_fill_lots(o) for o in self._slot(intent) if not o.intent.reduces_owner)
         worst = abs(held) + rules.quantity(opening + intent.quantity_lots)
-        grossed = pair.parent.target_base / (_ONE - rules.taker_fee) if rules.fee_in_base else pair.parent.target_base
-        if worst > grossed + pair.step_base:
+        grossed = bound.target_base / (_ONE - rules.taker_fee) if rules.fee_in_base else bound.target_base
+        if worst > grossed + bound.step_base:
             self._say("I15", intent, at_ns, f"could bring the leg to {worst:f}, its parent ends at {grossed:f}")
 
     def _reducing(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:

@@ -18,6 +18,7 @@ from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk.modes import Mode
+from bot.runtime.order_parents import opening_bound
 
 SWEEP_NS: Final = NS_PER_S
 """Pairs are looked at this often by the engine's own time."""
@@ -121,14 +122,14 @@ class Monitors:
 
     def _within_parent(self, at_ns: Nanos, intent: OrderIntent) -> None:
         """I15: held, out and this order together stay within the parent's target, a step and the coin fee."""
-        pair = self._engine.state.pairs.get(intent.owner)
-        if pair is None or pair.parent is None:
+        bound = opening_bound(self._engine.state, intent)
+        if bound is None:
             self._tell(at_ns, "I15", intent.order_id, f"{intent.instrument}: opens without a parent")
             return
         rules = self._engine.state.market.instruments[intent.instrument]
         worst = abs(self._engine.ledger.quantity(intent.instrument, intent.owner)) + self._out(intent, reducing=False)
-        target = pair.parent.target_base / (1 - rules.taker_fee) if rules.fee_in_base else pair.parent.target_base
-        if worst > target + pair.step_base:
+        target = bound.target_base / (1 - rules.taker_fee) if rules.fee_in_base else bound.target_base
+        if worst > target + bound.step_base:
             self._tell(at_ns, "I15", intent.order_id,
                        f"{intent.instrument}: could reach {worst:f}, its parent ends at {target:f}")
 

@@ -21,7 +21,7 @@ NAMES: Final = (
     "cancel_failed", "cancel_sent", "unwinding_reached", "operator_paged_one_legged", "unknown_for_30_s",
     "books_differ", "forced_fill", "forced_fill_while_unwinding", "margin_top_up", "rate_limited", "banned",
     "maintenance", "late_fill_reopened_pair", "kill_verified_flat", "breaker_opened", "breaker_probing",
-    "breaker_closed",
+    "breaker_closed", "hedge_flattened", "hedge_at_restart",
 )
 """Every rare state that is counted, reached or not."""
 _OF_NOTE: Final = {
@@ -105,6 +105,8 @@ class RareStates:
 
     def _operator(self, action: OperatorAction, engine: Engine) -> None:
         working = any(pair.parent is not None for pair in engine.state.pairs.values() if pair.live)
+        if action in (OperatorAction.KILL, OperatorAction.FLATTEN) and engine.state.hedge.legs:
+            self.note("hedge_flattened")
         if action in (OperatorAction.KILL, OperatorAction.KILL_HOLD):
             if working:
                 self.note("kill_during_twap")
@@ -122,6 +124,7 @@ class RareStates:
             ("restart_while_unwinding", any(pair.state is PairState.UNWINDING for pair in pairs)),
             ("restart_while_killed", engine.state.modes.mode() is Mode.HALTED),
             ("restart_during_twap", any(pair.parent is not None for pair in pairs)),
+            ("hedge_at_restart", bool(engine.state.hedge.legs)),
             ("transfer_under_way_at_restart", bool(engine.state.transfers)),
         ):
             if reached:

@@ -22,12 +22,17 @@ ROUNDING: Final = 1e-9
 
 
 class HedgeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What the beta hedge aims at and how far it may go. Raises `ConfigRefused` for impossible values."""
+    """What the beta hedge aims at and how far it may go.
+
+    Raises `ConfigRefused` for impossible values.
+    """
 
     enabled: bool = True
     """Off: beta is reported and nothing is hedged."""
     target_beta: float = 0.0
     """Beta of the whole book per unit of equity to bring it to."""
+    benchmark: str = "BTC"
+    """The coin whose perpetual is the market that beta is measured against."""
     band: float = 0.05
     """No order while the beta stands within this of the target; outside, the order goes to the edge."""
     notional_share_max: float = 1.0
@@ -44,6 +49,8 @@ class HedgeParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     def __post_init__(self) -> None:
         """Refuse impossible values in one line naming the key."""
+        if not (self.benchmark and self.benchmark == self.benchmark.strip().upper()):
+            raise ConfigRefused(f"hedge.benchmark = {self.benchmark!r}: a coin, upper case (\"BTC\")")
         for key, (low, high) in _RANGES.items():
             value = getattr(self, key)
             if not low <= value <= high:

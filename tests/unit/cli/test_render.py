@@ -30,9 +30,10 @@ from bot.cli.view_lines import (
     venue_trouble,
 )
 from bot.domain.errors import Unavailable
-from bot.domain.values import Nanos
+from bot.domain.values import InstrumentId, Nanos
 from bot.engine.step import CandidateRecord, DecisionRecord
-from bot.engine.view import EngineView, LimitView, StorageView
+from bot.engine.view import EngineView, HedgeView, LimitView, StorageView
+from bot.portfolio.hedge_legs import HedgeRecord
 from tests.unit.cli.sample_view import NOW_NS, as_json, busy, crowded, fresh, halted, idle, leg
 
 TERMS = (("funding", 61.2), ("basis", -4.1), ("fees", -24.0), ("spread", -1.0), ("slippage", -0.7), ("borrow", 0.0),
@@ -350,3 +351,50 @@ def test_trouble_with_the_records_is_loud() -> None:
     for said in ("journal unknown", "no backup yet", "unknown free", "STORAGE FAILS: disk full", "2 findings",
                  "disk unknown"):
         assert said in text
+
+
+HEDGE_VIEW = HedgeView(
+    at_ns=Nanos(NOW_NS), beta=0.0493, target_beta=0.0, band=0.05, reason="to_edge", state="held",
+    instrument="binance:BTC/USDT:USDT", notional_usd="-5021.10", net_usd="-3.20")
+
+
+def test_the_status_tells_the_books_beta_and_the_hedge() -> None:
+    """In one line: the beta, its band, why, and what is held; nothing before the first decision."""
+    text = printed(render_status(msgspec.structs.replace(busy(), hedge=HEDGE_VIEW)))
+    assert "BETA" in text
+    assert "+0.0493 of +0.00 +- 0.050" in text
+    assert "held -5,021 USD of binance:BTC/USDT:USDT, net -3.20" in text
+    idle_hedge = msgspec.structs.replace(HEDGE_VIEW, state="none", beta=None, reason="beta_unknown")
+    text = printed(render_status(msgspec.structs.replace(busy(), hedge=idle_hedge)))
+    assert "unknown of +0.00" in text
+    assert "no hedge" in text
+    assert "BETA" not in printed(render_status(msgspec.structs.replace(
+        busy(), hedge=msgspec.structs.replace(HEDGE_VIEW, at_ns=None))))
+
+
+@pytest.mark.parametrize(("held", "wanted", "said"), [
+    (0.0, 0.0, "no hedge (in band)"), (0.0, -5_000.0, "hedge 0 to -5,000 USD of alpha:BTC/USDT:USDT (in band)"),
+    (-5_000.0, -5_000.0, "hedge -5,000 USD of alpha:BTC/USDT:USDT (in band)"),
+])
+def test_a_decision_tells_the_beta_it_found_and_what_it_wanted(held: float, wanted: float, said: str) -> None:
+    """Before and after, target and band, and the hedge."""
+    record = HedgeRecord(at_ns=Nanos(NOW_NS), target_beta=0.0, band=0.05, exposure_usd=None, beta_before=None,
+                         beta_after=0.01, instrument=InstrumentId("alpha:BTC/USDT:USDT"), held_usd=held,
+                         wanted_usd=wanted, reason="in_band")
+    text = printed(render_decisions([msgspec.structs.replace(DECISION, hedge=record)]))
+    assert f"beta: - to +0.0100, target +0.00 +- 0.050; {said}" in text
+
+
+def test_notes_of_the_hedge_and_of_cuts_are_sentences() -> None:
+    """What was started, what it holds, what was planned, and what a limit took."""
+    for note, said in (
+        ("hedge_started instrument=alpha:BTC/USDT:USDT held_base=0 target_base=-0.5 slices=2 reason=to_edge "
+         "urgent=False", "hedge BTC alpha perp: 0 to -0.5 (to edge)"),
+        ("hedge_done instrument=alpha:BTC/USDT:USDT held_base=-0.5 target_base=-0.5 reason=to_edge",
+         "hedge holds -0.5 BTC alpha perp"),
+        ("hedge_planned instrument=x held_usd=0.0 wanted_usd=-5000.0 beta=0.1 target=0.0 band=0.05 reason=to_edge",
+         "beta 0.1 of 0.0 +- 0.05: hedge -5,000 USD (to edge)"),
+        ("size_capped limit=coin_share pair=a|b value=9.00 allowed=5.00 before_usd=9.00 after_usd=5.00",
+         "cut by coin share: a|b 9 to 5 USD"),
+    ):
+        assert said in note_text(f"{NOW_NS} {note}")

@@ -86,7 +86,7 @@ def test_the_longest_pause_grows_with_the_age_of_the_quote() -> None:
     """A book that has stood for an hour will not refill in a minute; it is tried now and then all the same."""
     tired = pair()
     tired.fruitless = 12
-    assert pause_ns(tired, 1.0, ExecutionParams(), quote_age_ns=0) == 60 * NS_PER_S
-    assert pause_ns(tired, 1.0, ExecutionParams(), quote_age_ns=300 * NS_PER_S) == 300 * NS_PER_S
-    assert pause_ns(tired, 1.0, ExecutionParams(), quote_age_ns=7_200 * NS_PER_S) == 900 * NS_PER_S
-    assert pause_ns(pair(), 1.0, ExecutionParams(), quote_age_ns=7_200 * NS_PER_S) == NS_PER_S
+    assert pause_ns(tired.fruitless, 1.0, ExecutionParams(), quote_age_ns=0) == 60 * NS_PER_S
+    assert pause_ns(tired.fruitless, 1.0, ExecutionParams(), quote_age_ns=300 * NS_PER_S) == 300 * NS_PER_S
+    assert pause_ns(tired.fruitless, 1.0, ExecutionParams(), quote_age_ns=7_200 * NS_PER_S) == 900 * NS_PER_S
+    assert pause_ns(pair().fruitless, 1.0, ExecutionParams(), quote_age_ns=7_200 * NS_PER_S) == NS_PER_S

@@ -7,7 +7,15 @@ import pytest
 
 from bot.domain.values import Coin, InstrumentId
 from bot.market.panel import Panel, Series
-from bot.risk.book_tail import UNKNOWN_LOSS_SHARE, BookTail, CoinPath, PairLegs, book_tail, coin_path
+from bot.risk.book_tail import (
+    UNKNOWN_LOSS_ONE_LEG,
+    UNKNOWN_LOSS_SHARE,
+    BookTail,
+    CoinPath,
+    PairLegs,
+    book_tail,
+    coin_path,
+)
 from bot.risk.governor_params import GovernorParams
 
 PAIRS = tuple(PairLegs(f"{name}|", Coin(name), InstrumentId(f"{name}s"), InstrumentId(f"{name}p")) for name in "AB")
@@ -122,3 +130,24 @@ def test_covariance_is_that_of_the_scenarios_and_never_calm_without_them() -> No
     assert found == pytest.approx(365 * np.cov(ROWS.T, bias=True))
     unknown = BookTail(PAIRS, None, "tail_rows_min", 0.975).covariance_annual()
     assert unknown == pytest.approx(np.full((2, 2), 365 * UNKNOWN_LOSS_SHARE**2))
+
+
+def test_a_hedge_is_a_leg_alone_long_or_short() -> None:
+    """Without the other leg nothing offsets its moves: two sides are each other's mirror, and far from a pair."""
+    long = PairLegs("hedge", Coin("A"), InstrumentId("Ap"), None)
+    short = PairLegs("hedge", Coin("A"), None, InstrumentId("Ap"))
+    book = panel(700)
+    paths = {Coin("A"): coin_path(book, InstrumentId("Ap"))}
+    params = GovernorParams()
+    up, down = (book_tail(book, [PAIRS[0], each], paths, params) for each in (long, short))
+    pair = up.figures({"A|": 1_000.0}).es_usd
+    assert up.figures({"hedge": 1_000.0}).es_usd > 20 * pair
+    assert down.figures({"hedge": 1_000.0}).es_usd > 20 * pair
+    assert long.legs == short.legs == (InstrumentId("Ap"),)
+
+
+def test_a_leg_alone_of_unknown_history_loses_more_than_a_pair() -> None:
+    """What stands in is the size of a coin's worst days, not of a basis."""
+    legs = [PAIRS[0], PairLegs("hedge", Coin("A"), None, InstrumentId("Ap"))]
+    found = BookTail(legs, None, "tail_rows_min", 0.975).figures({"A|": 1_000.0, "hedge": 1_000.0})
+    assert found.by_pair == {"A|": 1_000.0 * UNKNOWN_LOSS_SHARE, "hedge": 1_000.0 * UNKNOWN_LOSS_ONE_LEG}

@@ -165,3 +165,17 @@ def test_a_limit_beyond_the_cap_in_code_is_refused(change: dict[str, float]) -> 
     """No configuration takes the guard rails away; the message names the key."""
     with pytest.raises(ValueError, match=next(iter(change))):
         RiskLimits(**change)  # type: ignore[arg-type]
+
+
+def test_the_hedge_has_a_cap_of_its_own_and_is_shrunk_to_it() -> None:
+    """Others' orders know nothing of it; beyond it an order gets what is left; an unknown size refuses."""
+    hedge = msgspec.structs.replace(CALM, hedge_usd=10_000.0, hedge_allowed_usd=10_000.0)
+    assert isinstance(judged(hedge), ApprovedOrder)
+    beyond = judged(msgspec.structs.replace(hedge, hedge_usd=10_500.0), lots=10)
+    assert isinstance(beyond, Shrunk)
+    assert beyond.cut.limit == "hedge_notional_share_max"
+    assert beyond.order.intent.quantity_lots < 10
+    for unknown in (math.nan, 12_000.0):
+        verdict = judged(msgspec.structs.replace(hedge, hedge_usd=unknown))
+        assert isinstance(verdict, Refusal)
+        assert verdict.limit == "hedge_notional_share_max"

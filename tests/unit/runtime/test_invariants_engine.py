@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,12 +11,15 @@ import pytest
 
 from bot.domain.commands import SubmitOrder
 from bot.domain.events import DeadlineReached, OrderUnknown
-from bot.domain.values import NS_PER_S, Nanos
+from bot.domain.values import HEDGE, NS_PER_S, Nanos
+from bot.engine.params import EngineParams
 from bot.engine.step import Step
 from bot.portfolio.pairs import PairState
+from bot.risk.governor_params import GovernorParams
 from bot.runtime.breaches import Breaches
 from bot.runtime.invariants_engine import EngineInvariants
-from tests.unit.engine.driving import ALPHA, Drive
+from bot.strategy.hedge import HedgeParams
+from tests.unit.engine.driving import ALPHA, PERP, Drive
 
 
 def sending() -> tuple[Drive, SubmitOrder]:
@@ -92,3 +96,42 @@ def test_one_leg_alone_has_its_bounds(state: PairState, seconds: int, found: set
     pair = drive.pair
     pair.state, pair.unhedged_since_ns, pair.paged_ns = state, drive.now, None
     assert told(drive, Step(), drive.now + seconds * NS_PER_S) == found
+
+
+HEDGED = EngineParams(hedge=HedgeParams(target_beta=0.3),
+                      governor=GovernorParams(es_limit_share=0.5, stress_loss_max_pct=50.0, young_days=0))
+
+
+def hedging() -> tuple[Drive, SubmitOrder]:
+    """A drive whose hedge has just sent its first order."""
+    drive = Drive(params=HEDGED, rates=lambda minute: "0.0000001").run(
+        until=lambda step: any(isinstance(c, SubmitOrder) for c in step.commands))
+    return drive, drive.orders[-1]
+
+
+def test_an_honest_order_of_the_hedge_breaks_none() -> None:
+    """It has a parent, stays below its cap, and nothing blocks it."""
+    drive, command = hedging()
+    assert command.order.intent.owner == HEDGE
+    assert told(drive, Step(commands=(command,)), drive.now) == set()
+
+
+@pytest.mark.parametrize(("spoil", "invariant"), [
+    (lambda state: setattr(next(iter(state.hedge.legs.values())), "parent", None), "I15"),
+    (lambda state: state.hedge.legs.clear(), "I15"),
+    (lambda state: setattr(next(iter(state.hedge.legs.values())).parent, "target_base", Decimal(-5)), "I15"),
+    (lambda state: state.modes.instruments.setdefault(PERP.id, {}).update(rejects=None), "I4"),
+])
+def test_an_order_of_the_hedge_against_the_state_is_told(spoil: Callable[[Any], Any], invariant: str) -> None:
+    """Without a parent, the other way, or where opens are blocked."""
+    drive, command = hedging()
+    spoil(drive.engine.state)
+    assert told(drive, Step(commands=(command,)), drive.now) == {invariant}
+
+
+def test_a_hedge_beyond_its_share_of_the_equity_is_told() -> None:
+    """I10: whatever approved it."""
+    drive, command = hedging()
+    hedge = msgspec.structs.replace(HEDGED.hedge, notional_share_max=0.01)
+    drive.engine.params = msgspec.structs.replace(HEDGED, hedge=hedge)
+    assert told(drive, Step(commands=(command,)), drive.now) == {"I10"}
