@@ -76,6 +76,8 @@ class MarketState(msgspec.Struct):
             if 0 < quote.bid_ticks < quote.ask_ticks and quote.bid_lots > 0 and quote.ask_lots > 0 and (
                     held is None or self._near(quote, held[1]) or self._believed(at_ns, quote, held)):
                 quotes[name] = (at_ns, quote)
+                if self.suspects:
+                    self.suspects.pop(name, None)  # an odd price that was not confirmed at once never will be
                 if halted:
                     halted.pop(name, None)
             else:
@@ -121,6 +123,8 @@ class MarketState(msgspec.Struct):
                 self.odd_prices += 1
                 continue
             marks[mark.instrument] = mark
+            if self.suspects:
+                self.suspects.pop(f"mark of {mark.instrument}", None)
             if values is not None:
                 values[mark.instrument] = mark.mark
         self.marks_ns[event.venue] = self.venue_ns[event.venue] = event.at_ns

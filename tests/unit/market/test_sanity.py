@@ -50,6 +50,17 @@ def test_F06_one_odd_quote_changes_nothing_and_a_second_that_agrees_is_believed(
     assert quoted(market, 5, msgspec.structs.replace(low, bid_ticks=802, ask_ticks=803)) == Decimal("80.25")
 
 
+def test_F06_an_odd_price_of_long_ago_seconds_nothing() -> None:
+    """Good prices came between: two spikes an hour apart are two spikes, of a quote and of a mark alike."""
+    market = state()
+    high = msgspec.structs.replace(GOOD, bid_ticks=1_800, ask_ticks=1_801)
+    for at_s in (1, 3, 5, 7):
+        assert quoted(market, at_s, GOOD) == Decimal("100.05")
+        assert quoted(market, at_s + 1, high) == Decimal("100.05")
+        assert marked(market, at_s, "100") == Decimal(100)
+        assert marked(market, at_s + 1, "180") == Decimal(100)
+
+
 def test_F06_a_quote_that_the_coins_mark_seconds_is_believed_at_once() -> None:
     """Two sources: a market that really fell is not kept waiting."""
     market = state()
