@@ -57,6 +57,7 @@ def demo_world(settings: Settings, *, end_ns: int | None, books: BooksFile | Non
     Where the books hold an account the exchange comes back from them, and the market from the earlier of its clock and
     `resume_ns`, the instant at which the bot's own record ends (None: it has none).
     """
+    from bot.venues.simulated.market.pegs import WithPegs
     from bot.venues.simulated.market.source import EmbeddedMarket
 
     seed = settings.embedded.seed
@@ -65,11 +66,12 @@ def demo_world(settings: Settings, *, end_ns: int | None, books: BooksFile | Non
     at_start = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns)
     instruments = _of(scoped, at_start.instruments())
     begin_ns = max(_standing_ns(books, resume_ns), DEMO_START_NS)
-    market = at_start
+    market: MarketSource = at_start
     if begin_ns > DEMO_START_NS:
         market = EmbeddedMarket(embedded, seed, DEMO_START_NS, end_ns, resume_ns=begin_ns)
     return World(
-        market=market, exchange=_exchange(settings, instruments, books), instruments=instruments,
+        market=WithPegs(market, instruments, seed, begin_ns),
+        exchange=_exchange(settings, instruments, books), instruments=instruments,
         warmup=in_order((*at_start.funding_history(), *at_start.closes_before())), start_ns=Nanos(DEMO_START_NS),
         end_ns=Nanos(end_ns) if end_ns is not None else None, cadence_s=DEMO_CADENCE_S,
         coverage=({"series": "embedded market", "seed": seed, "pct": 100.0},),

@@ -38,6 +38,7 @@ from bot.domain.market_events import (
     KnownCloses,
     Mark,
     Marks,
+    PegPrices,
     Print,
     Prints,
     Quote,
@@ -61,7 +62,7 @@ from bot.domain.process_events import (
 
 MarketEvent = (
     Marks | Quotes | BarsClosed | Prints | FundingSettled | TradingHalted | InstrumentsChanged | ReferenceRate
-    | ClosesKnown
+    | ClosesKnown | PegPrices
 )
 AccountEvent = (
     OrderAccepted | OrderRejected | OrderUnknown | OrderClosed | CancelFailed | Fill | ForcedFill | FundingPaid
@@ -76,7 +77,7 @@ AnyEvent = MarketEvent | AccountEvent | ProcessEvent
 EVENT_RANK: dict[type[Event], int] = {
     SessionStarted: 0, Control: 0, StorageFailed: 0, StorageRestored: 0, DiskLow: 0, ClockJumped: 0,
     InvariantBroken: 0,
-    InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1, ClosesKnown: 1,
+    InstrumentsChanged: 1, TradingHalted: 1, ReferenceRate: 1, ClosesKnown: 1, PegPrices: 1,
     Marks: 2,
     BarsClosed: 3, Quotes: 3, Prints: 3,
     FundingSettled: 4, FundingPaid: 4,
@@ -127,6 +128,7 @@ __all__ = [
     "OrderReport",
     "OrderStatus",
     "OrderUnknown",
+    "PegPrices",
     "PositionRow",
     "Print",
     "Prints",

@@ -145,6 +145,13 @@ class ClosesKnown(Event, frozen=True):
     closes: tuple[KnownCloses, ...]
 
 
+class PegPrices(Event, frozen=True):
+    """What a venue pays for the stablecoins it quotes in: (currency, USD per unit)."""
+
+    venue: Venue
+    prices: tuple[tuple[str, Decimal], ...]
+
+
 class ReferenceRate(Event, frozen=True):
     """A published yield of idle cash (a T-bill): what capital would earn without trading."""
 

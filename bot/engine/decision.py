@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from bot.domain.values import NS_PER_S, Nanos, Owner
-from bot.engine import caps_desk, governing, hedging, margin_desk, pairs_desk, sizing_desk, tail_record
+from bot.engine import caps_desk, governing, hedging, margin_desk, pairs_desk, peg_worth, sizing_desk, tail_record
 from bot.engine.governor_state import GovernorRecord
 from bot.engine.judging import Judging, held_base, rules_of
 from bot.engine.purse import Purse
@@ -29,8 +29,9 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
     """Judge every candidate, allocate, and set pairs in motion; record what was known and what bound it."""
     turn.state.decisions_made += 1
     equity = margin_desk.check_stops(turn)
-    caps_desk.refresh(turn, float(equity))
-    work = Judging(turn, float(equity))
+    worth_usd = float(equity) * peg_worth.kept_share(turn)
+    caps_desk.refresh(turn, worth_usd)
+    work = Judging(turn, worth_usd)
     verdicts = [work.verdict(candidate) for candidate in candidates]
     turn.forecasts = {v.candidate.key: v.terms_bps[0][1] / 1e4 for v in verdicts if v.terms_bps}
     book = work.book(verdicts)
@@ -39,7 +40,7 @@ def rebalance(turn: Turn, candidates: tuple[Candidate, ...]) -> None:
         turn.note("size_capped", limit=cut.limit, pair=cut.pair, value=f"{cut.value_usd:.2f}",
                   allowed=f"{cut.allowed_usd:.2f}", before_usd=f"{cut.value_usd:.2f}", after_usd=f"{cut.after_usd:.2f}")
     legs = governing.pair_legs([c for c in candidates if c.key in book.held_usd])
-    tail_record.close_day(turn, *hedging.with_hedge(turn, legs, book.held_usd), work.equity_usd)
+    tail_record.close_day(turn, *hedging.with_hedge(turn, legs, book.held_usd), float(equity))
     allocation, governed = governing.govern(turn, allocation, book.held_usd, work.equity_usd, book.smallest_usd)
     actions = _act(turn, allocation)
     hedge, cuts = hedging.hedge(turn, allocation.targets, work.equity_usd)

@@ -27,6 +27,7 @@ from bot.engine import (
     models_desk,
     orders_desk,
     pairs_desk,
+    peg_desk,
     rate_desk,
     rejects,
     venue_watch,
@@ -50,7 +51,7 @@ _LOOKS_MAX: Final = 100
 _IDLE: Final = Step()
 _MARKET: Final = frozenset({
     ev.Marks, ev.TradingHalted, ev.BarsClosed, ev.FundingSettled, ev.ReferenceRate, ev.InstrumentsChanged,
-    ev.ClosesKnown,
+    ev.ClosesKnown, ev.PegPrices,
 })
 
 
@@ -72,7 +73,7 @@ class Engine:
             ev.Marks: self._on_marks, ev.TradingHalted: self._on_halt,
             ev.BarsClosed: lambda turn, e: market_desk.on_bars(turn, e, self.candidates),
             ev.FundingSettled: market_desk.on_funding_settled,
-            ev.ReferenceRate: market_desk.on_reference_rate,
+            ev.ReferenceRate: market_desk.on_reference_rate, ev.PegPrices: self._on_pegs,
             ev.InstrumentsChanged: self._on_instruments, ev.ClosesKnown: models_desk.on_closes_known,
             ev.ModelsFitted: models_desk.on_fitted,
             ev.OrderAccepted: orders_desk.on_accepted, ev.OrderRejected: orders_desk.on_rejected,
@@ -165,6 +166,7 @@ class Engine:
         venue_watch.run_due(turn)
         rejects.run_due(turn)
         breaker_desk.run_due(turn)
+        peg_desk.run_due(turn)
         orders_desk.resolve_doubts(turn)
         if state.transfers:
             account_desk.watch_transfers(turn)
@@ -185,7 +187,8 @@ class Engine:
             return state.session.trade_from_ns if state.session.epoch else None
         due = (account_desk.next_read_ns(turn), orders_desk.next_doubt_ns(turn), rate_desk.next_lift_ns(turn),
                state.next_rebalance_ns, lifecycle_desk.next_ns(turn), venue_watch.next_ns(turn), rejects.next_ns(turn),
-               breaker_desk.next_ns(turn), dead_man.next_ns(turn), dust_desk.next_ns(turn), hedge_desk.next_ns(turn))
+               breaker_desk.next_ns(turn), peg_desk.next_ns(turn), dead_man.next_ns(turn), dust_desk.next_ns(turn),
+               hedge_desk.next_ns(turn))
         times = [*state.pair_wakes.values(), *(at_ns for at_ns in due if at_ns is not None)]
         return Nanos(max(min(times), turn.now_ns)) if times else None
 
@@ -203,6 +206,10 @@ class Engine:
         self.state.market.fold_marks(event)
         if margin_desk.due(turn, event.venue):
             self.state.wake_ns = turn.now_ns  # judged once every market event of this instant is folded
+
+    def _on_pegs(self, turn: Turn, event: ev.PegPrices) -> None:
+        if peg_desk.on_prices(turn, event):
+            self.state.wake_ns = turn.now_ns  # judged once every venue has said its price
 
     def _on_halt(self, turn: Turn, event: ev.TradingHalted) -> None:
         self.state.market.fold_halt(event)

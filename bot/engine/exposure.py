@@ -8,7 +8,7 @@ from bot.domain.errors import Unavailable
 from bot.domain.instrument import Instrument
 from bot.domain.orders import OrderIntent
 from bot.domain.values import HEDGE, NS_PER_HOUR, NS_PER_MINUTE, InstrumentId, Side, Venue
-from bot.engine import breaker_desk, caps_desk
+from bot.engine import breaker_desk, caps_desk, peg_worth
 from bot.engine.turn import Turn
 from bot.portfolio.ledger_reading import VenueNet
 from bot.quant.leverage_cap import Side as CapSide
@@ -30,7 +30,7 @@ def exposure_of(turn: Turn, intent: OrderIntent, lots_step: int = 1) -> Exposure
         return _reducing()
     state = turn.state
     instrument = turn.instrument(intent.instrument)
-    equity = float(turn.equity_usd())
+    equity = float(turn.equity_usd()) * peg_worth.kept_share(turn)
     notional = float(instrument.quantity(intent.quantity_lots) * instrument.price(intent.limit_price_ticks))
     gross, venue_gross, venue_perp = gross_worst_usd(turn, intent.venue)
     needs = _pool_needs_usd(turn, intent, notional) if instrument.is_perp else (0.0, 0.0)

@@ -21,6 +21,7 @@ from bot.risk.breaker import Breaker
 from bot.risk.leverage import CoinCaps
 from bot.risk.models import ModelsState
 from bot.risk.modes import ModeState
+from bot.risk.peg import PegGuard
 from bot.risk.stops import StopState
 from bot.risk.throttle import ThrottleState
 
@@ -105,6 +106,10 @@ class EngineState(msgspec.Struct):
     ledger: LedgerState = msgspec.field(default_factory=LedgerState)
     modes: ModeState = msgspec.field(default_factory=ModeState)
     stops: StopState = msgspec.field(default_factory=StopState)
+    pegs: dict[str, PegGuard] = {}
+    """Quote currencies of which a price has been told."""
+    pegs_due: bool = False
+    """A price moved: it is judged at the end of this instant."""
     venues: dict[Venue, VenueState] = {}
     orders: dict[OrderId, Order] = {}
     live_orders: dict[OrderId, None] = {}

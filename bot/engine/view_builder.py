@@ -25,6 +25,7 @@ from bot.engine.view import (
     VenueView,
 )
 from bot.execution.order_states import OrderState
+from bot.market import pegs
 from bot.portfolio.ledger import Ledger
 from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
@@ -212,6 +213,11 @@ def _limits(turn: Turn, equity: float) -> tuple[LimitView, ...]:
         if distance is not None and venue.reference_distance:
             rows.append(LimitView(limit=f"margin_distance_{venue.venue}", value=distance / venue.reference_distance,
                                   allowed=limits.margin_top_up_share, unit="of entry"))
+    for currency, guard in turn.state.pegs.items():
+        price = pegs.nearest(turn.state.market.pegs, currency, turn.now_ns, None)
+        if price is not None and not guard.unknown:
+            rows.append(LimitView(limit=f"peg_{currency}", value=abs(100 * float(price - 1)),
+                                  allowed=limits.peg.block_pct, unit="%"))
     ages = [(turn.now_ns - at_ns) / NS_PER_S for at_ns in turn.state.market.venue_ns.values()]
     if ages:
         rows.append(LimitView(limit="data_age_s_max", value=max(ages), allowed=data_age_s_max(turn), unit="s"))

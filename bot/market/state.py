@@ -21,7 +21,7 @@ from bot.domain.events import (
 )
 from bot.domain.instrument import Instrument
 from bot.domain.values import MONEY, NS_PER_S, InstrumentId, Nanos, Venue
-from bot.market import sanity
+from bot.market import pegs, sanity
 from bot.market.basis import BasisTracker
 from bot.market.funding import FundingHistory
 from bot.market.rules import RuleChange, changes_of
@@ -58,6 +58,8 @@ class MarketState(msgspec.Struct):
     """Rules whose ticks and lots counted in other units: (until, rules), oldest first."""
     unconfirmed: dict[InstrumentId, Instrument] = {}
     """Instruments that became another thing: until an operator confirms it, what their venue says is not taken."""
+    pegs: pegs.Pegs = {}
+    """What stablecoins cost."""
     hurdle_annual: float | None = None
     hurdle_ns: int = 0
 

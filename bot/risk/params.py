@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bot.risk.breaker import BreakerParams
+from bot.risk.peg import PegParams
 
 
 class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +72,7 @@ class RiskLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     venue_wait_s_max: float = 3600.0
     """No wait that a venue asks for is kept longer."""
     breaker: BreakerParams = BreakerParams()
+    peg: PegParams = PegParams()
 
     def __post_init__(self) -> None:
         """Caps in code: above them a configuration is refused."""

@@ -51,6 +51,8 @@ SETTLED_NS: Final = 120 * NS_PER_S
 FLAT_NS: Final = 180 * NS_PER_S
 """After a kill every venue is flat by then, counted while all can be reached (unknown orders take time to prove)."""
 _KILLS: Final = (OperatorAction.KILL, OperatorAction.KILL_HOLD)
+_WAITS_NS: Final = {"depeg": 75 * NS_PER_MINUTE, "peg_unknown": 6 * NS_PER_MINUTE}
+"""An hour of calm, and what it takes to see it; prices of stablecoins come every five minutes."""
 _OPERATORS: Final = ("operator", "flatten", "kill", "drawdown", "daily_loss", "runaway")
 """Reasons that hold until an operator lifts them; any other must be gone once faults are off."""
 
@@ -253,7 +255,7 @@ class Invariants:
                 self._breaches.add("I20", reason.name, at_ns, f"still {reason.name} ({reason.text}) without any fault")
         for venue in self._world.venues:
             for name, reason in modes.venues.get(venue, {}).items():
-                if at_ns - reason.since_ns > SETTLED_NS:
+                if at_ns - reason.since_ns > SETTLED_NS and not self._cools_down(at_ns, venue, name):
                     self._breaches.add("I20", f"{venue} {name}", at_ns, f"{venue} is still blocked: {name} "
                                                                         f"({reason.text})")
         for order_id in self._engine.state.live_orders:
@@ -261,6 +263,13 @@ class Invariants:
             if at_ns - order.sent_ns > SETTLED_NS and not order.alerted:
                 self._breaches.add("I20", order_id, at_ns, f"order {order_id} is {order.state.value} since "
                                                            f"{(at_ns - order.sent_ns) / NS_PER_S:.0f} s")
+
+    def _cools_down(self, at_ns: int, venue: Venue, name: str) -> bool:
+        """Whether a block has a time of its own to wait, and that is not over."""
+        if name in _WAITS_NS:
+            return at_ns < self._world.plan.quiet_ns + _WAITS_NS[name]
+        held = self._engine.state.venues[venue].breakers.get(name.removeprefix("breaker_"))
+        return held is not None and held.open_until_ns is not None and at_ns <= held.open_until_ns
 
     def finish(self, at_ns: int) -> None:
         """The run is over and everything must be at rest: pairs whole or flat, every order and every cent agreed."""

@@ -9,12 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from bot.domain.commands import AnyCommand, SubmitOrder
-from bot.domain.events import AccountReport, AnyEvent, BarsClosed, Marks, Prints, Quotes, SessionStarted
+from bot.domain.events import AccountReport, AnyEvent, BarsClosed, Marks, PegPrices, Prints, Quotes, SessionStarted
 from bot.engine.step import Step
 from bot.runtime.breaches import Breach
 from bot.runtime.sim_plan_text import clock
 
-_LISTS: Final = (Quotes, Marks, BarsClosed, Prints)
+_LISTS: Final = (Quotes, Marks, BarsClosed, Prints, PegPrices)
 _ID_SHOWN: Final = 10
 
 

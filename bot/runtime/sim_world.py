@@ -19,6 +19,7 @@ from bot.venues.simulated.exchange import SimulatedExchange
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.market.listings import with_default_listings
 from bot.venues.simulated.market.params import EmbeddedParams
+from bot.venues.simulated.market.pegs import Depeg, WithPegs
 from bot.venues.simulated.market.source import EmbeddedMarket
 from bot.venues.simulated.params import SimulatedParams
 
@@ -29,6 +30,8 @@ SPOT_USD: Final = Decimal(30_000)
 FUTURES_USD: Final = Decimal(20_000)
 _COINS: Final = ("BTC", "XRP")
 _VENUES_MAX: Final = 2
+_ALONE: Final = 0.25
+"""This share of the depegs is one venue's mistake."""
 _IN_FLIGHT_NS: Final = 20_000_000
 """Half the way from us to a venue."""
 _WARMUP_HOURS: Final = 80
@@ -92,7 +95,8 @@ class SimWorld:
         warmup: tuple[MarketEvent, ...] = (*rates, *self.market.closes_before(days))
         self.first_ns = Nanos(min((event.at_ns for event in warmup), default=plan.start_ns) - 1)
         listed = ListingsMarket(self.market, self._instruments.values(), plan.faults.strikes)
-        self.schedule = Schedule(listed, self.exchange, Calendar(JOBS, plan.start_ns), plan.end_ns + 1,
+        priced = WithPegs(listed, self._instruments.values(), plan.seed, plan.start_ns, self._depegs())
+        self.schedule = Schedule(priced, self.exchange, Calendar(JOBS, plan.start_ns), plan.end_ns + 1,
                                  start_ns=self.first_ns)
         for event in warmup:
             self.schedule.inject(event)
@@ -111,6 +115,14 @@ class SimWorld:
     def venues(self) -> tuple[Venue, ...]:
         """All venues, in the order of their listing."""
         return tuple(dict.fromkeys(instrument.venue for instrument in self._instruments.values()))
+
+    def _depegs(self) -> tuple[Depeg, ...]:
+        """The currency of the struck venue falls; in some of the strikes that venue alone says so."""
+        quoted = {each.venue: each.quote for each in self._instruments.values()}
+        return tuple(
+            Depeg(currency=quoted[s.venue], at_ns=s.at_ns, end_ns=s.end_ns, depth=s.size,
+                  said_by=s.venue if s.draw < _ALONE else Venue(""))
+            for s in self.plan.faults.strikes if s.kind is FaultKind.DEPEG)
 
     def session(self, at_ns: int, epoch: int, latch: str, resumed: bool) -> SessionStarted:
         """A process takes over the account, under the instruments' rules of now."""

@@ -21,6 +21,7 @@ from bot.domain.events import (
     FundingSettled,
     InstrumentsChanged,
     Marks,
+    PegPrices,
     Prints,
     Quotes,
     ReferenceRate,
@@ -50,7 +51,8 @@ __all__ = ["SimReport", "run_seed", "simulate_seeds"]
 WORKERS: Final = 2
 WHOLE_EVERY: Final = 4
 """In every so manieth seed the journal is replayed from its first row, in the others from the newest snapshot."""
-_MARKET: Final = (Quotes, Marks, Prints, BarsClosed, FundingSettled, TradingHalted, InstrumentsChanged, ReferenceRate)
+_MARKET: Final = (Quotes, Marks, Prints, BarsClosed, FundingSettled, TradingHalted, InstrumentsChanged, ReferenceRate,
+                  PegPrices)
 
 _ERRORS: Final = (BotError, ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
 """What a mistake in the bot may raise; its seed ends there."""
@@ -219,5 +221,6 @@ def _dead_until(world: SimWorld, process: SimProcess, restart_ns: Nanos) -> None
 def _of_plan(plan: SimPlan) -> dict[str, int]:
     """What the plan does to the world by itself."""
     moves = sum(move.log_jump != 0.0 for move in plan.scenarios)
-    return {"market_move": moves, "venue_down_window": sum(
-        strike.kind is FaultKind.VENUE_DOWN for strike in plan.faults.strikes)}
+    kinds = [strike.kind for strike in plan.faults.strikes]
+    return {"market_move": moves, "venue_down_window": kinds.count(FaultKind.VENUE_DOWN),
+            FaultKind.DEPEG.value: kinds.count(FaultKind.DEPEG)}

@@ -15,6 +15,7 @@ from bot.domain.errors import ConfigRefused
 from bot.domain.values import NS_PER_HOUR, Venue
 from bot.engine.params import EngineParams
 from bot.runtime.sim_report import SeedReport
+from bot.runtime.sim_trace import Tracer
 from bot.runtime.simulate import SeedTask, plan_of, run_seed, simulate_seeds
 from bot.venues.simulated.fault_kinds import FaultKind
 from bot.venues.simulated.faults import FaultPlan, Strike
@@ -75,6 +76,23 @@ def test_same_seed_gives_the_same_trace_under_any_hash_seed() -> None:
         assert document.pop("cpu_s") > 0
     assert documents[0] == documents[1]
     assert documents[0]["violations"] == 0
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_F44_a_depeg_in_the_middle_of_trading_breaks_no_invariant(alone: bool) -> None:
+    """All venues say so: everything leaves and nothing opens. One alone: nothing happens."""
+    work = task(3, days=0.4, profile="normal")
+    plan = plan_of(work)
+    at_ns = plan.start_ns + NS_PER_HOUR * 2
+    strike = Strike(FaultKind.DEPEG, at_ns, at_ns + NS_PER_HOUR * 2, Venue("alpha"), 0.1, 0.0 if alone else 0.9)
+    faults = FaultPlan(start_ns=plan.start_ns, end_ns=plan.quiet_ns, strikes=(strike,), rates=plan.faults.rates)
+    lines: list[str] = []
+    report = run_seed(work, plan=msgspec.structs.replace(plan, faults=faults, deaths=(), orders=plan.orders[-2:]),
+                      tracer=Tracer(lines.append))
+    assert report.violations == 0, told(report)
+    assert dict(report.faults)["depeg"] == 1
+    assert any("peg_judged" in line for line in lines) != alone
+    assert any("reason=depeg" in line for line in lines) != alone
 
 
 def test_I6_coins_whose_market_ended_unseen_count_as_their_venue_counts_them() -> None:

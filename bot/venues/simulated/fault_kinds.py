@@ -79,6 +79,7 @@ class FaultKind(Enum):
     GRID_CHANGED = "grid_changed"
     INTERVAL_CHANGED = "interval_changed"
     IDENTITY_CHANGED = "identity_changed"
+    DEPEG = "depeg"
     CRASH_WITH_VENUE_DOWN = "crash_with_venue_down"
     FAT_FINGER = "fat_finger"
 
@@ -252,6 +253,8 @@ _LISTINGS: Final = (
 _DAYS: Final = (
     FaultRow(kind=FaultKind.CRASH_WITH_VENUE_DOWN, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.1,
              length_s=(1800.0, 3600.0), size_max=0.3, says="the market falls, and a venue is away for an hour"),
+    FaultRow(kind=FaultKind.DEPEG, place=Place.MARKET, shape=Shape.WINDOW, per_day=0.1, length_s=(900.0, 5400.0),
+             size_max=0.12, says="a quote currency falls up to `size` below a dollar, or one venue alone says so"),
     FaultRow(kind=FaultKind.FAT_FINGER, place=Place.PROCESS, shape=Shape.INSTANT, per_day=1.0, of_venue=False,
              says="an operator orders one thing after another within a second"),
 )

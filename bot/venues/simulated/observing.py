@@ -11,6 +11,7 @@ from bot.domain.events import (
     MarketEvent,
     Marks,
     OrderStatus,
+    PegPrices,
     Prints,
     Quotes,
     ReferenceRate,
@@ -33,8 +34,8 @@ class Observer:
         self._open_desk = open_desk
 
     def observe(self, event: MarketEvent) -> None:
-        """Fold one market event; whatever it causes is told by the desk. A reference rate belongs to no venue."""
-        if isinstance(event, ReferenceRate):
+        """Fold one market event; whatever it causes is told by the desk. Yields and pegs move nothing there."""
+        if isinstance(event, ReferenceRate | PegPrices):
             return
         desk = self._desks.get(event.venue)
         if desk is None:
