@@ -8,6 +8,7 @@ from decimal import Decimal
 from bot.domain.commands import Transfer
 from bot.domain.values import HEDGE, NS_PER_S, ZERO, Nanos, Venue, Wallet
 from bot.engine import caps_desk, hedge_desk, pairs_desk
+from bot.engine.equity_sample import equity_sample
 from bot.engine.exposure import futures_equity_usd
 from bot.engine.state import VenueState
 from bot.engine.turn import Turn
@@ -192,12 +193,16 @@ def _shrink(turn: Turn, venue: Venue, verdict: KeeperVerdict) -> None:
 
 
 def check_stops(turn: Turn) -> Decimal:
-    """Drawdown and daily loss on marked equity, two agreeing samples before anything closes; the equity."""
-    equity = turn.equity_usd()
+    """Drawdown and daily loss on marked equity: fresh, by two sources, twice, before anything closes; the equity."""
+    sample = equity_sample(turn)
     if turn.state.start_equity_usd <= ZERO:
-        return equity
-    verdict = stops.observe(turn.state.stops, equity, turn.now_ns, turn.params.risk)
-    modes = turn.state.modes
+        return sample.equity_usd
+    limits, modes = turn.params.risk, turn.state.modes
+    if sample.doubtful:
+        _doubt(turn, stops.would_stop(turn.state.stops, sample.equity_usd, limits), ", ".join(sample.doubtful))
+        return sample.equity_usd
+    verdict = stops.observe(turn.state.stops, sample.equity_usd, turn.now_ns, limits, sample.second_usd)
+    _doubt(turn, verdict.unsure, f"{sample.equity_usd:.2f} or {sample.second_usd:.2f} USD by its two sources")
     if verdict.new_day and modes.lift("daily_loss"):
         turn.note("mode_changed", mode=modes.mode().value, lifted="daily_loss")
     if verdict.daily_stop:
@@ -207,13 +212,31 @@ def check_stops(turn: Turn) -> Decimal:
             turn.note("mode_changed", mode=modes.mode().value, reason="daily_loss", limit="daily_loss_stop_pct",
                       value=f"{-verdict.day_pct:.4f}", allowed=turn.params.risk.daily_loss_stop_pct)
     if verdict.drawdown_stop:
-        text = f"equity is {verdict.drawdown_pct:.2f} % below its peak; closing all pairs"
-        if modes.reduce(turn.reason("drawdown", text, "operator: resume")):
-            turn.alert("drawdown", text, page=True)
-            turn.note("mode_changed", mode=modes.mode().value, reason="drawdown", limit="drawdown_stop_pct",
-                      value=f"{verdict.drawdown_pct:.4f}", allowed=turn.params.risk.drawdown_stop_pct)
-            hedge_desk.close(turn, "drawdown", urgent=False)
-            for pair in tuple(turn.state.pairs.values()):
-                if pair.state is not PairState.FLAT:
-                    pairs_desk.close(turn, pair.pair_id, "drawdown")
-    return equity
+        _stop_drawdown(turn, verdict.drawdown_pct)
+    return sample.equity_usd
+
+
+def _stop_drawdown(turn: Turn, drawdown_pct: float) -> None:
+    text = f"equity is {drawdown_pct:.2f} % below its peak; closing all pairs"
+    if not turn.state.modes.reduce(turn.reason("drawdown", text, "operator: resume")):
+        return
+    turn.alert("drawdown", text, page=True)
+    turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="drawdown", limit="drawdown_stop_pct",
+              value=f"{drawdown_pct:.4f}", allowed=turn.params.risk.drawdown_stop_pct)
+    hedge_desk.close(turn, "drawdown", urgent=False)
+    for pair in tuple(turn.state.pairs.values()):
+        if pair.state is not PairState.FLAT:
+            pairs_desk.close(turn, pair.pair_id, "drawdown")
+
+
+def _doubt(turn: Turn, unsure: bool, why: str) -> None:
+    """A drawdown that an old or odd price may have made up: nothing opens until it is known, and nothing is closed."""
+    modes = turn.state.modes
+    if not unsure:
+        if modes.lift("equity_unsure"):
+            turn.note("mode_changed", mode=modes.mode().value, lifted="equity_unsure")
+        return
+    text = f"equity may be at its drawdown stop, and is not known: {why[:200]}"
+    if modes.reduce(turn.reason("equity_unsure", text, "fresh prices that agree")):
+        turn.alert("equity_unsure", f"{text}; nothing opens, nothing is closed", page=True)
+        turn.note("mode_changed", mode=modes.mode().value, reason="equity_unsure")

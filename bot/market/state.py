@@ -39,6 +39,8 @@ class MarketState(msgspec.Struct):
     value_marks: dict[InstrumentId, Decimal] = {}
     """Newest mark that prices equity."""
     marks_ns: dict[Venue, int] = {}
+    mark_ns: dict[InstrumentId, int] = {}
+    """When each mark that prices equity was seen."""
     closes: dict[InstrumentId, tuple[int, Decimal]] = {}
     mids_value: dict[InstrumentId, bool] = {}
     """Spot instruments whose mid prices equity (ticks); the others' last close does (bars)."""
@@ -118,7 +120,7 @@ class MarketState(msgspec.Struct):
         if self.unconfirmed:
             known = tuple(mark for mark in event.marks if mark.instrument not in self.unconfirmed)
             event = Marks(event.at_ns, event.venue, known, event.values)
-        values = self.value_marks if event.values else None
+        values, at_ns = self.value_marks if event.values else None, event.at_ns
         for mark in event.marks:
             held = marks.get(mark.instrument)
             if not sanity.positive(mark) or (held is not None and not self._marked(event.at_ns, mark, held)):
@@ -129,6 +131,7 @@ class MarketState(msgspec.Struct):
                 self.suspects.pop(f"mark of {mark.instrument}", None)
             if values is not None:
                 values[mark.instrument] = mark.mark
+                self.mark_ns[mark.instrument] = at_ns
         self.marks_ns[event.venue] = self.venue_ns[event.venue] = event.at_ns
 
     def _marked(self, at_ns: int, mark: Mark, held: Mark) -> bool:
@@ -141,6 +144,11 @@ class MarketState(msgspec.Struct):
             return True
         return sanity.seconded(price, (mark.index, self.mid(mark.instrument))) or self._twice(
             f"mark of {mark.instrument}", at_ns, price)
+
+    def disputed(self, instrument: InstrumentId, since_ns: int) -> bool:
+        """Whether a price of it, or its mark, beyond the collar waits for a second sample since then."""
+        waiting = (self.suspects.get(instrument), self.suspects.get(f"mark of {instrument}"))
+        return any(seen is not None and seen[0] > since_ns for seen in waiting)
 
     def fold_bars(self, event: BarsClosed) -> None:
         """A finished bar's close."""

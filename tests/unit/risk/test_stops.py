@@ -8,7 +8,7 @@ import pytest
 
 from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos
 from bot.risk.params import RiskLimits
-from bot.risk.stops import StopState, StopVerdict, cash_flow, observe
+from bot.risk.stops import StopState, StopVerdict, cash_flow, observe, would_stop
 
 LIMITS = RiskLimits(drawdown_stop_pct=10.0, daily_loss_stop_pct=2.0)
 DAY = 19_000 * NS_PER_DAY
@@ -75,3 +75,40 @@ def test_an_account_that_began_empty_has_no_percentage() -> None:
     state = StopState()
     verdict = sample(state, "0", 0)
     assert (verdict.drawdown_pct, verdict.drawdown_stop) == (0.0, False)
+
+
+def both(state: StopState, equity: str, second: str, seconds: float) -> StopVerdict:
+    return observe(state, Decimal(equity), Nanos(DAY + int(seconds * NS_PER_S)), LIMITS, Decimal(second))
+
+
+@pytest.mark.parametrize(("equity", "second"), [("80", "99"), ("99", "80")])
+def test_F80_what_one_source_alone_shows_stops_nothing(equity: str, second: str) -> None:
+    """However long it lasts; it is said that they differ. Both together stop."""
+    state = StopState()
+    both(state, "100", "100", 0)
+    verdicts = [both(state, equity, second, seconds) for seconds in (10, 100, 1_000)]
+    assert [verdict.drawdown_stop for verdict in verdicts] == [False] * 3
+    assert all(verdict.unsure for verdict in verdicts)
+    both(state, "88", "90", 1_100)
+    verdict = both(state, "88", "90", 1_160)
+    assert (verdict.drawdown_stop, verdict.unsure, verdict.drawdown_pct) == (True, False, 10.0)
+
+
+@pytest.mark.parametrize(("equity", "second"), [("150", "101"), ("101", "150")])
+def test_F80_one_odd_price_makes_no_peak(equity: str, second: str) -> None:
+    """A peak that never was would close everything at the next honest sample."""
+    state = StopState()
+    both(state, "100", "100", 0)
+    both(state, equity, second, 10)
+    assert state.peak_usd == Decimal(101)
+    assert both(state, "100", "100", 20).drawdown_pct == pytest.approx(0.990099)
+
+
+def test_F80_a_sample_that_is_not_trusted_leaves_no_trace() -> None:
+    """It is only asked what it would have done."""
+    state = StopState()
+    assert not would_stop(state, Decimal(50), LIMITS)
+    sample(state, "100", 0)
+    assert would_stop(state, Decimal(90), LIMITS)
+    assert not would_stop(state, Decimal("90.1"), LIMITS)
+    assert (state.peak_usd, state.drawdown_seen_ns) == (Decimal(100), None)
