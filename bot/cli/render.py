@@ -26,6 +26,7 @@ from bot.cli.view_lines import (
     limit_lines,
     line,
     mode_line,
+    mode_reason_lines,
     pair_lines,
     sign_style,
     storage_lines,
@@ -75,6 +76,7 @@ class _Status:
         yield from storage_lines(view)
         if view.venues:
             yield from (line(), _venues(view))
+        yield from mode_reason_lines(view)
         if view.limits:
             yield from (line(), *limit_lines(view, width, len(view.limits)))
         if view.last_notes:
@@ -89,13 +91,14 @@ def render_status(view: Mapping[str, Any] | EngineView) -> RenderableType:
 def _venues(view: EngineView) -> Sheet:
     columns = (Column("venue", left=True), Column("data"), Column("equity USD"), Column("spot USD", 4),
                Column("futures USD", 4), Column("margin used", 1), Column("orders", 3), Column("positions", 3),
-               Column("reconciled", 2), Column("state", left=True))
+               Column("reconciled", 2), Column("mode", left=True), Column("state", left=True))
     rows = []
     for venue in view.venues:
         trouble = venue_trouble(venue)
+        mode = Text(venue.mode or "-", style="" if venue.mode in ("RUN", "") else "bold")
         rows.append((venue.venue, duration_s(venue.data_age_s), usd(venue.equity_usd), usd(venue.spot_usd),
                      usd(venue.futures_usd), pct(venue.margin_used_pct, places=1), str(venue.open_orders),
-                     str(venue.positions), clock(venue.reconciled_ns),
+                     str(venue.positions), clock(venue.reconciled_ns), mode,
                      Text(trouble or "ok", style="bold red" if trouble else "green")))
     return Sheet(columns, rows)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bot.cli.output import program
 from bot.domain.values import NS_PER_S
-from bot.engine.view import EngineView, LegView, LimitView, PairView, VenueView
+from bot.engine.view import EngineView, LegView, LimitView, PairView, ReasonView, VenueView
 from bot.research.number_text import clock, countdown, duration, instant, number, pct, usd, words
 
 MODE_STYLES: Final = {"RUN": "bold black on green", "REDUCE_ONLY": "bold black on yellow",
@@ -289,6 +289,24 @@ def venue_trouble(venue: VenueView) -> str:
     if venue.blocked:
         return f"BLOCKED {', '.join(words(reason) for reason in venue.blocked)}"
     return "NOT RECONCILED" if venue.reconciled_ns is None else ""
+
+
+def mode_reason_lines(view: EngineView) -> list[Text]:
+    """Every reason that holds, of the account, of each venue and each instrument, stacked under its mode."""
+    lines = _stacked("account", view.mode, view.reasons)
+    for venue in view.venues:
+        lines += _stacked(venue.venue, venue.mode, venue.reasons)
+    for each in view.instrument_modes:
+        lines += _stacked(each.instrument, each.mode, each.reasons)
+    return lines
+
+
+def _stacked(name: str, mode: str, reasons: tuple[ReasonView, ...]) -> list[Text]:
+    if not reasons:
+        return []
+    return [line((f" {mode} ", MODE_STYLES.get(mode, "reverse")), f" {name}"),
+            *(line(f"    {words(reason.name)} since {clock(reason.since_ns)}: {reason.text}",
+                   (f"; until {reason.lifted_by}" if reason.lifted_by else "", "dim")) for reason in reasons)]
 
 
 def duration_s(age_s: float | None) -> str:

@@ -51,6 +51,25 @@ class PairView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class ReasonView(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a mode holds, since when, and what lifts it."""
+
+    name: str
+    since_ns: Nanos
+    text: str
+    lifted_by: str
+
+
+class InstrumentModeView(msgspec.Struct, frozen=True, kw_only=True):
+    """An instrument that has reasons of its own."""
+
+    instrument: str
+    venue: str
+    mode: str
+    """The strictest of account, venue and instrument."""
+    reasons: tuple[ReasonView, ...]
+
+
 class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     """One venue as we know it."""
 
@@ -65,6 +84,10 @@ class VenueView(msgspec.Struct, frozen=True, kw_only=True):
     margin_used_pct: float | None
     open_orders: int
     positions: int
+    mode: str = ""
+    """RUN, REDUCE_ONLY or HALTED there, the account's own mode included; empty: not told."""
+    reasons: tuple[ReasonView, ...] = ()
+    """All that hold at this venue, what halts it first; the account's own stand beside its mode."""
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,5 +210,8 @@ class EngineView(msgspec.Struct, frozen=True, kw_only=True):
     last_notes: tuple[str, ...]
     hedge: HedgeView | None = None
     """None where no book stands behind the picture (a rescue)."""
+    reasons: tuple[ReasonView, ...] = ()
+    """Of the account's mode, HALTED's first."""
+    instrument_modes: tuple[InstrumentModeView, ...] = ()
     storage: StorageView | None = None
     """None where nothing is kept (a backtest)."""

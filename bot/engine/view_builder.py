@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 import msgspec
@@ -17,11 +18,13 @@ from bot.engine.view import (
     AttributionView,
     EngineView,
     HedgeView,
+    InstrumentModeView,
     LegView,
     LimitView,
     OrderView,
     PairView,
     PositionView,
+    ReasonView,
     VenueView,
 )
 from bot.execution.order_states import OrderState
@@ -29,6 +32,7 @@ from bot.market import pegs
 from bot.portfolio.ledger import Ledger
 from bot.portfolio.ledger_state import LedgerState
 from bot.portfolio.pairs import Pair
+from bot.risk.modes import Reason
 
 _CENT = Decimal("0.01")
 
@@ -68,7 +72,8 @@ def build_view(state: EngineState, params: EngineParams) -> EngineView:
         next_funding_ns=Nanos(min(nexts)) if nexts else None,
         idle_reasons=tuple(_last_reasons(state)),
         last_decision_ns=state.decision.at_ns if state.decision is not None else None,
-        last_notes=tuple(state.notes[-12:]), hedge=_hedge(turn),
+        last_notes=tuple(state.notes[-12:]), hedge=_hedge(turn), reasons=_reasons(modes.reasons()),
+        instrument_modes=_instrument_modes(turn),
     )
 
 
@@ -162,8 +167,22 @@ def _venue(turn: Turn, name: str) -> VenueView:
         futures_usd=_usd(wallets.futures_usd), equity_usd=_usd(turn.ledger.equity_usd(venue.venue)),
         margin_used_pct=used,
         open_orders=sum(1 for o in turn.state.live_orders if turn.state.orders[o].intent.venue == venue.venue),
-        positions=len(turn.ledger.venue_nets(venue.venue)),
+        positions=len(turn.ledger.venue_nets(venue.venue)), mode=turn.state.modes.venue_mode(venue.venue).value,
+        reasons=_reasons(turn.state.modes.reasons_at(venue.venue)),
     )
+
+
+def _reasons(reasons: Iterable[Reason]) -> tuple[ReasonView, ...]:
+    return tuple(ReasonView(name=r.name, since_ns=r.since_ns, text=r.text, lifted_by=r.lifted_by) for r in reasons)
+
+
+def _instrument_modes(turn: Turn) -> tuple[InstrumentModeView, ...]:
+    """Instruments with reasons of their own; what has left the market is not shown."""
+    modes, listed = turn.state.modes, turn.state.market.instruments
+    return tuple(
+        InstrumentModeView(instrument=name, venue=listed[name].venue, reasons=_reasons(reasons.values()),
+                           mode=modes.instrument_mode(listed[name].venue, name).value)
+        for name, reasons in modes.instruments.items() if reasons and name in listed)
 
 
 def _positions(turn: Turn) -> tuple[PositionView, ...]:

@@ -98,6 +98,10 @@ class ModeState(msgspec.Struct):
         """Names of what blocks opens at this venue, what halts it first."""
         return (*self.venues_halted.get(venue, ()), *self.venues.get(venue, ()))
 
+    def reasons_at(self, venue: Venue) -> tuple[Reason, ...]:
+        """What blocks opens at this venue, what halts it first."""
+        return (*self.venues_halted.get(venue, {}).values(), *self.venues.get(venue, {}).values())
+
     def blocks_open(self, venue: Venue, instrument: InstrumentId) -> str:
         """The first reason that blocks an opening order there; empty if none."""
         for held in (self.halted, self.reduce_only, self.venues_halted.get(venue), self.venues.get(venue),

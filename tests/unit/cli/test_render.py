@@ -32,7 +32,7 @@ from bot.cli.view_lines import (
 from bot.domain.errors import Unavailable
 from bot.domain.values import InstrumentId, Nanos
 from bot.engine.step import CandidateRecord, DecisionRecord
-from bot.engine.view import EngineView, HedgeView, LimitView, StorageView
+from bot.engine.view import EngineView, HedgeView, InstrumentModeView, LimitView, ReasonView, StorageView
 from bot.portfolio.hedge_legs import HedgeRecord
 from tests.unit.cli.sample_view import NOW_NS, as_json, busy, crowded, fresh, halted, idle, leg
 
@@ -333,6 +333,26 @@ def test_who_is_halted_is_not_told_about_costs() -> None:
     text = "\n".join(screen(view, 100, 30))
     assert "no pair held: HALTED, nothing is opened until evenkeel resume" in text
     assert "costs" not in text
+
+
+def test_F81_status_stacks_the_reasons_of_account_venues_and_instruments() -> None:
+    """The mode of each, every reason with its time, and what lifts it; where all run, no line is spent."""
+    told = [ReasonView(name=name, since_ns=Nanos(NOW_NS), text=f"why {name}", lifted_by=f"end of {name}")
+            for name in ("operator", "rate_limited", "depeg", "rejects")]
+    view = busy()
+    venues = (msgspec.structs.replace(view.venues[0], mode="REDUCE_ONLY", reasons=tuple(told[1:3])),
+              msgspec.structs.replace(view.venues[1], mode="RUN"))
+    shown = msgspec.structs.replace(view, mode="REDUCE_ONLY", reasons=(told[0],), venues=venues, instrument_modes=(
+        InstrumentModeView(instrument="bybit:BTC/USDT:USDT", venue="bybit", mode="REDUCE_ONLY", reasons=(told[3],)),))
+    text = printed(render_status(as_json(shown)))
+    lines = [row.strip() for row in text.splitlines()]
+    begin = lines.index("REDUCE_ONLY  account")
+    assert lines[begin:begin + 7] == [
+        "REDUCE_ONLY  account", "operator since 12:00:05: why operator; until end of operator",
+        f"REDUCE_ONLY  {venues[0].venue}", "rate limited since 12:00:05: why rate_limited; until end of rate_limited",
+        "depeg since 12:00:05: why depeg; until end of depeg",
+        "REDUCE_ONLY  bybit:BTC/USDT:USDT", "rejects since 12:00:05: why rejects; until end of rejects"]
+    assert "since 12:00:05" not in printed(render_status(view))
 
 
 def test_status_says_how_the_records_are_kept() -> None:

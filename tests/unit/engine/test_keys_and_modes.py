@@ -213,3 +213,30 @@ def test_F64_a_broken_pair_is_trimmed_within_ten_seconds_of_a_start_without_any_
     (order,) = [c.order.intent for step in steps for c in step.commands if isinstance(c, SubmitOrder)]
     assert (order.instrument, order.reduces_owner) == (SPOT.id, True)
     assert alone.now - begun <= 10 * NS_PER_S
+
+
+def test_F81_the_view_tells_the_mode_of_each_venue_and_instrument_with_its_reasons() -> None:
+    """Stacked, with what lifts each; a venue that runs has none, and an instrument without reasons is left out."""
+    drive = Drive(instruments=TWO_VENUES).run_to_note("pair_opened")
+    modes = drive.engine.state.modes
+    for name in ("rate_limited", "depeg"):
+        modes.block_venue(ALPHA, Reason(name, drive.now, f"why {name}", f"end of {name}"))
+    modes.halt_venue(ALPHA, Reason("key_refused", drive.now, "401", "operator: resume"))
+    modes.block_instrument(PERP_B.id, Reason("rejects", drive.now, "3 x precision", "operator: resume"))
+    modes.block_instrument(PERP.id, Reason("rejects", drive.now, "over", "operator: resume"))
+    modes.unblock_instrument(PERP.id, "rejects")
+    view = drive.engine.view()
+    alpha, beta = view.venues
+    assert (alpha.mode, beta.mode, view.mode) == ("HALTED", "RUN", "RUN")
+    assert [(each.name, each.text, each.lifted_by) for each in alpha.reasons] == [
+        ("key_refused", "401", "operator: resume"), ("rate_limited", "why rate_limited", "end of rate_limited"),
+        ("depeg", "why depeg", "end of depeg")]
+    assert beta.reasons == ()
+    assert [(each.instrument, each.venue, each.mode, len(each.reasons)) for each in view.instrument_modes] == [
+        (PERP_B.id, BETA, "REDUCE_ONLY", 1)]
+    drive.control(OperatorAction.PAUSE, "lunch")
+    drive.run(0.01)
+    view = drive.engine.view()
+    assert [(each.name, each.text, each.lifted_by) for each in view.reasons] == [
+        ("operator", "lunch", "operator: resume")]
+    assert view.venues[1].mode == "REDUCE_ONLY"
