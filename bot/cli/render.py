@@ -197,10 +197,11 @@ def _beta(record: HedgeRecord) -> Text:
         return "-" if beta is None else f"{beta:+.4f}"
 
     held, wanted = (number(each, signed=True, places=0) for each in (record.held_usd, record.wanted_usd))
+    by = f" by {words(record.cap)}" if record.cap else ""
     moved = f"hedge {held} to {wanted} USD of {record.instrument}" if record.wanted_usd != record.held_usd else (
         f"hedge {held} USD of {record.instrument}" if record.held_usd else "no hedge")
     return Text(f"beta: {shown(record.beta_before)} to {shown(record.beta_after)}, target {record.target_beta:+.2f} +- "
-                f"{record.band:.3f}; {moved} ({words(record.reason)})")
+                f"{record.band:.3f}; {moved} ({words(record.reason)}{by})")
 
 
 def _record(row: Mapping[str, Any] | msgspec.Struct) -> DecisionRecord:

@@ -118,11 +118,15 @@ def _beta(row: BetaRow) -> RenderableType:
     """The book's beta in its band, what it is made of, and the hedge."""
     style = "green" if row.inside else "bold yellow"
     head = Text.assemble((_signed(row.beta), style), f" of {row.target_beta:+.2f} +- {row.band:.3f}"
-                         f"   exposure {number(row.exposure_usd, places=0)} USD   {words(row.reason)}   ",
+                         f"   exposure {number(row.exposure_usd, places=0)} USD   {_why(row)}   ",
                          f"hedge {number(row.hedge_usd, signed=True, places=0)} USD of {row.instrument}"
                          if row.hedge_usd else "no hedge")
     coins = "   ".join(f"{coin} {beta:.2f} +- {1.96 * se:.2f}" for coin, beta, se in row.coins)
     return Group(head, Text(f"betas  {coins}", style="dim"))
+
+
+def _why(row: BetaRow) -> str:
+    return f"{words(row.reason)} by {words(row.cap)}" if row.cap else words(row.reason)
 
 
 def _signed(beta: float | None) -> str:

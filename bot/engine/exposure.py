@@ -73,7 +73,8 @@ def _lots_least(instrument: Instrument, price_ticks: int) -> int:
     if price_ticks <= 0:
         return max(instrument.lots_min, 1)
     value = instrument.lot_size * instrument.price(price_ticks)
-    return max(instrument.lots_min, 1, -int(-instrument.notional_min_usd // value))
+    # `//` of decimals cuts towards zero, below zero too: it is no way to round up
+    return max(instrument.lots_min, 1, int((instrument.notional_min_usd / value).to_integral_value("ROUND_CEILING")))
 
 
 def order_key(intent: OrderIntent) -> str:

@@ -27,6 +27,9 @@ class Room(msgspec.Struct, frozen=True):
     """Of it, what the collateral lying in the futures wallet carries already."""
     rate: float
     """Collateral per unit of notional."""
+    limit: str
+    """What keeps it from being larger: `collateral`, `gross_leverage_max`, `venue_share_max`, `perp_leverage_max`, or
+    `volatility_unknown`."""
 
 
 def margin_rate(turn: Turn, coin: Coin, side: float) -> float:
@@ -43,7 +46,7 @@ def room_of(turn: Turn, instrument: InstrumentId, side: float) -> Room:
     rules, risk = turn.instrument(instrument), turn.params.risk
     rate = margin_rate(turn, rules.coin, side)
     if not math.isfinite(rate):
-        return Room(0.0, 0.0, rate)
+        return Room(0.0, 0.0, rate, "volatility_unknown")
     equity, wallets = futures_equity_usd(turn, rules.venue), turn.ledger.wallets(rules.venue)
     spot_need, futures_need, gross_need = _opening_needs(turn, rules.venue)
     bound = caps_desk.pool_needs_usd(turn, rules.venue) + futures_need
@@ -52,15 +55,16 @@ def room_of(turn: Turn, instrument: InstrumentId, side: float) -> Room:
     account = float(turn.equity_usd())
     gross, venue_gross, venue_perp = gross_worst_usd(turn, rules.venue)
     limits = (
-        in_futures + in_spot if in_futures > 0.0 else in_spot + in_futures,
-        risk.gross_leverage_max * account - gross - gross_need,
-        risk.venue_share_max * risk.gross_leverage_max * account - venue_gross - gross_need,
-        risk.perp_leverage_max * (equity + in_spot * rate) - venue_perp - gross_need,
+        (in_futures + in_spot, "collateral"),
+        (risk.gross_leverage_max * account - gross - gross_need, "gross_leverage_max"),
+        (risk.venue_share_max * risk.gross_leverage_max * account - venue_gross - gross_need, "venue_share_max"),
+        (risk.perp_leverage_max * (equity + in_spot * rate) - venue_perp - gross_need, "perp_leverage_max"),
     )
-    most = min(limits)
-    if not math.isfinite(most):
-        return Room(0.0, 0.0, rate)
-    return Room(max(SAFE * most, 0.0), max(SAFE * in_futures, 0.0), rate)
+    unknown = next((name for usd, name in limits if not math.isfinite(usd)), "")
+    if unknown:
+        return Room(0.0, 0.0, rate, unknown)
+    most, name = min(limits)
+    return Room(max(SAFE * most, 0.0), max(SAFE * in_futures, 0.0), rate, name)
 
 
 def _opening_needs(turn: Turn, venue: Venue) -> tuple[float, float, float]:

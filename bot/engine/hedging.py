@@ -134,10 +134,8 @@ def _candidate(turn: Turn, instrument: InstrumentId, held: HedgeHeld, side: floa
                                notional_max_usd=0.0)
     side = math.copysign(side, side * beta)
     lot_usd = float(rules.quantity(1) * mid)
-    depth_usd = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots) * lot_usd
     own_usd = held.notional_usd if held.instrument == instrument and held.notional_usd * side > 0.0 else 0.0
-    room = hedge_room.room_of(turn, instrument, side)
-    most_usd = min(abs(own_usd) + room.notional_usd, depth_usd / turn.params.carry.depth_multiple_min)
+    most_usd, _ = _most_usd(turn, instrument, side, own_usd)
     costs = leg_costs(rules, quote, Side.BUY if side > 0.0 else Side.SELL, int(min(size_usd, most_usd) / lot_usd))
     history = turn.state.market.funding.get(instrument)
     least_usd = max(rules.lots_min * lot_usd, 1.02 * float(rules.notional_min_usd))
@@ -148,6 +146,28 @@ def _candidate(turn: Turn, instrument: InstrumentId, held: HedgeHeld, side: floa
         funding_bps_h=1e4 * history.fast_h if history is not None and history.count else None,
         notional_max_usd=most_usd, step_usd=lot_usd, smallest_usd=least_usd,
     )
+
+
+def _most_usd(turn: Turn, instrument: InstrumentId, side: float, own_usd: float) -> tuple[float, str]:
+    """The most the hedge may be there, what it holds on that side already counted, and the cap that says so."""
+    mid, quote = turn.state.market.mid(instrument), turn.state.market.quote(instrument)
+    if mid is None or quote is None:
+        return 0.0, "depth"
+    visible = max(min(quote.bid_lots, quote.ask_lots), quote.depth_lots)
+    depth_usd = float(turn.instrument(instrument).quantity(visible) * mid)
+    room = hedge_room.room_of(turn, instrument, side)
+    return min((abs(own_usd) + room.notional_usd, room.limit),
+               (depth_usd / turn.params.carry.depth_multiple_min, "depth"))
+
+
+def _cap_of(turn: Turn, found: Hedge, held: HedgeHeld, equity_usd: float) -> str:
+    """The name of what capped a hedge; empty if nothing did."""
+    if found.cap_usd is None or found.instrument is None:
+        return ""
+    side = math.copysign(1.0, found.notional_usd)
+    same = held.instrument == found.instrument and held.notional_usd * side > 0.0
+    most_usd, name = _most_usd(turn, found.instrument, side, held.notional_usd if same else 0.0)
+    return "notional_share_max" if turn.params.hedge.notional_share_max * equity_usd <= most_usd else name
 
 
 def _may_carry(turn: Turn, instrument: InstrumentId, held: HedgeHeld) -> bool:
@@ -217,7 +237,7 @@ def _record(turn: Turn, held: HedgeHeld, exposure: float | None, equity_usd: flo
         exposure_usd=_cents(exposure), beta_before=_rounded(found.beta_before),
         beta_after=_rounded(_beta(turn, wanted, exposure, equity_usd)), instrument=wanted.instrument or held.instrument,
         held_usd=round(held.notional_usd, 2), wanted_usd=round(wanted.notional_usd, 2), reason=reason,
-        cap_usd=_cents(found.cap_usd),
+        cap=_cap_of(turn, found, held, equity_usd), cap_usd=_cents(found.cap_usd),
     )
 
 

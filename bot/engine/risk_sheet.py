@@ -41,7 +41,8 @@ def _beta(turn: Turn) -> BetaRow | None:
     return BetaRow(
         at_ns=last.at_ns, beta_before=last.beta_before, beta=last.beta_after, target_beta=last.target_beta,
         band=last.band, inside=last.inside, exposure_usd=last.exposure_usd, instrument=last.instrument or "",
-        hedge_usd=last.wanted_usd, reason=last.reason, cap_usd=last.cap_usd,
+        hedge_usd=last.wanted_usd, reason=last.reason, cap=last.cap,
+        cap_usd=last.cap_usd,
         coins=tuple((coin, beta.value, beta.se) for coin, beta in found if beta is not None),
     )
 

@@ -46,8 +46,10 @@ class HedgeRecord(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """As `strategy.hedge.Hedge.reason`; or `in_motion`, `halted`, `reduce_only`, `unavailable`, `nothing_to_hedge`, or
     the limit of the governor or the cap that made it smaller."""
+    cap: str = ""
+    """The name of the cap that bound a `capped` hedge: `notional_share_max`, `depth`, `collateral`, or an account's."""
     cap_usd: float | None = None
-    """What capped it."""
+    """What it allowed."""
 
     @property
     def inside(self) -> bool | None:

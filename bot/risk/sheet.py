@@ -172,6 +172,7 @@ class BetaRow(msgspec.Struct, frozen=True, kw_only=True):
     hedge_usd: float
     """Signed notional of the hedge as wanted."""
     reason: str
+    cap: str
     cap_usd: float | None
     coins: tuple[tuple[str, float, float], ...]
     """Coin, its beta to the market, standard error."""

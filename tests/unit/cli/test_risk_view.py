@@ -131,7 +131,7 @@ def test_the_sheet_of_a_finished_run(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 BETA = BetaRow(
     at_ns=NOW, beta_before=0.31, beta=0.05, target_beta=0.0, band=0.05, inside=True, exposure_usd=31_000.0,
-    instrument="alpha:BTC/USDT:USDT", hedge_usd=-26_000.0, reason="to_edge", cap_usd=None,
+    instrument="alpha:BTC/USDT:USDT", hedge_usd=-26_000.0, reason="capped", cap="depth", cap_usd=26_000.0,
     coins=(("BTC", 1.0, 0.0), ("XRP", 1.15, 0.25)))
 
 
@@ -139,9 +139,10 @@ def test_the_beta_stands_with_its_band_its_hedge_and_what_each_coin_counts() -> 
     """What the book moves with the market, and what was done about it; an unknown beta says so."""
     text = shown(msgspec.structs.replace(SHEET, beta=BETA))
     assert "+0.0500 of +0.00 +- 0.050" in text
+    assert "capped by depth" in text
     assert "hedge -26,000 USD of alpha:BTC/USDT:USDT" in text
     assert "XRP 1.15 +- 0.49" in text
-    nothing = msgspec.structs.replace(BETA, beta=None, inside=None, hedge_usd=0.0, reason="beta_unknown")
+    nothing = msgspec.structs.replace(BETA, beta=None, inside=None, hedge_usd=0.0, reason="beta_unknown", cap="")
     text = shown(msgspec.structs.replace(SHEET, beta=nothing))
     assert "unknown of +0.00" in text
     assert "no hedge" in text

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import msgspec
 import pytest
 
-from bot.domain.commands import SubmitOrder, Transfer
-from bot.domain.events import ForcedFill, InstrumentsChanged, OperatorAction, VenueConnection
-from bot.domain.values import HEDGE, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Coin, Nanos, Owner, Side, Wallet
+from bot.domain.commands import Alert, SubmitOrder, Transfer
+from bot.domain.events import Fill, ForcedFill, InstrumentsChanged, OperatorAction, VenueConnection
+from bot.domain.values import DUST, HEDGE, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Coin, Nanos, Owner, Side, Wallet
+from bot.engine import lifecycle_desk
 from bot.engine.book_beta import exposure_usd, open_base, price_of
 from bot.engine.engine import Engine
+from bot.engine.exposure import exposure_of
+from bot.engine.hedge_room import held_usd, room_of
 from bot.engine.params import EngineParams
 from bot.engine.turn import Turn
 from bot.portfolio.attribution import Sleeve
@@ -127,7 +131,8 @@ def test_its_own_cap_bounds_it() -> None:
     """At most a tenth of the equity, however large the gap."""
     drive = alone(1.0, notional_share_max=0.1).run(3.0)
     assert float(held(drive)) * 1_000.0 <= 0.1 * EQUITY
-    assert last(drive).reason == "capped"
+    assert (last(drive).reason, last(drive).cap) == ("capped", "notional_share_max")
+    assert last(drive).cap_usd == pytest.approx(0.1 * EQUITY, rel=1e-2)
     assert last(drive).inside is False
 
 
@@ -372,6 +377,112 @@ def test_a_pool_short_of_margin_shrinks_the_hedge_too() -> None:
     assert drive.residual() == 0
 
 
+def test_a_kill_makes_a_patient_close_urgent() -> None:
+    """Flatten takes slices; a kill meanwhile takes all that is left at once."""
+    drive = alone(0.9).run(2.0)
+    drive.control(OperatorAction.FLATTEN)
+    drive.run(0.001)
+    parent = drive.engine.state.hedge.legs[PERP.id].parent
+    assert parent is not None
+    assert not parent.urgent
+    drive.control(OperatorAction.KILL)
+    drive.run(0.01)
+    assert held(drive) == 0
+
+
+def test_a_new_grid_hurries_a_close_and_what_is_less_than_a_lot_is_parked_and_told() -> None:
+    """1.7 lots of the new size: one is sold, the rest is dust, and a person hears of it."""
+    drive = alone(0.9).run(2.0)
+    drive.control(OperatorAction.FLATTEN)
+    drive.run(0.001)
+    coarse = msgspec.structs.replace(PERP, lot_size=Decimal(10))
+    drive.hand_in(InstrumentsChanged(Nanos(drive.now + 1), ALPHA, (coarse,)))
+    drive.run(0.1)
+    assert held(drive) == 0
+    assert drive.engine.state.hedge.legs == {}
+    left = drive.engine.ledger.quantity(PERP.id, DUST)
+    assert 0 < left < 10
+    assert "unclosable" in drive.alerts
+    assert drive.residual() == 0
+
+
+def test_a_limit_that_says_no_ends_the_opening_until_the_next_decision() -> None:
+    """No storm of refusals: one an hour."""
+    strict = msgspec.structs.replace(params(), risk=RiskLimits(order_notional_max_usd=100.0))
+    drive = Drive(params=strict, rates=lambda minute: DEAR).run(3.5)
+    refused = [refusal for step in drive.steps for refusal in step.refusals]
+    assert {refusal.limit for refusal in refused} == {"order_notional_max_usd"}
+    assert len(refused) == len(drive.records)
+    assert drive.engine.state.hedge.legs == {}
+
+
+def test_what_no_venue_settles_is_parked_at_the_end_of_its_market() -> None:
+    """Others hold nearly the opposite: the venue's net is less than a lot, and nothing will come for it."""
+    drive = alone().run(2.0)
+    ledger = drive.engine.ledger
+    ledger.move_owner(PERP.id, HEDGE, Owner("foreign"), held(drive) - Decimal("0.0005"))
+    ledger.state.books[PERP.id].quantity = Decimal("0.0005")
+    turn = turn_of(drive)
+    lifecycle_desk.take_rules(turn, [msgspec.structs.replace(PERP, delist_ns=Nanos(drive.now - NS_PER_S))])
+    lifecycle_desk.run_due(turn)
+    assert held(drive) == 0
+    assert ledger.quantity(PERP.id, DUST) == Decimal("0.0005")
+    assert PERP.id not in drive.engine.state.delistings
+
+
+def test_a_settlement_that_does_not_come_is_told() -> None:
+    """Held a quarter of an hour after the end of its market: a person is paged, and it is looked for again."""
+    drive = alone().run(2.0)
+    ended = msgspec.structs.replace(PERP, delist_ns=Nanos(drive.now - 3_600 * NS_PER_S))
+    turn = turn_of(drive)
+    lifecycle_desk.take_rules(turn, [ended])
+    drive.engine.state.delistings[PERP.id] = Nanos(drive.now)
+    lifecycle_desk.run_due(turn)
+    assert any(isinstance(each, Alert) and each.name == "settlement_missing" for each in turn.commands)
+    assert drive.engine.state.delistings[PERP.id] > drive.now
+    assert held(drive) > 0
+
+
+def test_a_venue_that_is_down_says_what_of_the_hedge_is_there() -> None:
+    """The page names the stake."""
+    drive = alone().run(2.0)
+    drive.hand_in(VenueConnection(Nanos(drive.now + 1), ALPHA, False))
+    drive.run(0.1)
+    texts = [each.text for each in drive.commands if isinstance(each, Alert) and each.name == "venue_down"]
+    assert "(hedge)" in texts[0]
+
+
+def test_a_trade_of_the_hedge_that_nobody_expects_makes_a_leg_of_it_and_is_closed() -> None:
+    """Its leg was over when an order of it filled after all (R3, F17)."""
+    drive = alone().run(2.0)
+    order = hedge_orders(drive)[0].order.intent
+    drive.control(OperatorAction.FLATTEN)
+    drive.run(0.5)
+    assert drive.engine.state.hedge.legs == {}
+    late = Fill(Nanos(drive.now + 1), ALPHA, PERP.id, "late-1", order.order_id, Side.BUY, 300, 10_000, Decimal(0),
+                False, False)
+    step = drive.engine.step(late)
+    sent = [each.order.intent for each in step.commands if isinstance(each, SubmitOrder)]
+    assert [(each.owner, each.side, each.quantity_lots, each.reduces_owner) for each in sent] == [
+        (HEDGE, Side.SELL, 300, True)]
+
+
+def test_room_ends_where_nothing_is_known() -> None:
+    """Without a cap for the coin, or a mark at the venue, there is none; each says why."""
+    drive = alone().run(0.5)
+    turn = turn_of(drive)
+    known = room_of(turn, PERP.id, 1.0)
+    assert (known.limit, known.notional_usd > 0.0) == ("collateral", True)
+    caps = drive.engine.state.caps.pop(Coin("BTC"))
+    assert room_of(turn, PERP.id, 1.0).limit == "volatility_unknown"
+    assert math.isnan(held_usd(turn, PERP_B.id))
+    drive.engine.state.caps[Coin("BTC")] = caps
+    drive.run(1.5)
+    del drive.engine.state.market.marks[PERP.id]
+    without = room_of(turn_of(drive), PERP.id, 1.0)
+    assert (without.limit, without.notional_usd) == ("collateral", 0.0)
+
+
 # ------------------------------------------------------------------------------------------------------ instruments
 
 
@@ -423,3 +534,13 @@ def test_an_unknown_beta_or_price_is_no_zero() -> None:
     drive.run(1.0)
     assert last(drive).reason == "beta_unknown"
     assert last(drive).beta_after is None
+
+
+@pytest.mark.parametrize(("least_usd", "lots"), [("5", 5), ("5.2", 6), ("0.9", 1), ("26", 26)])
+def test_the_smallest_order_is_rounded_up_to_what_the_venue_takes(least_usd: str, lots: int) -> None:
+    """Lots of one dollar: below 5.2 USD the venue refuses, so six it is; an order shrunk to five would never fill."""
+    drive = alone().run_to_note("hedge_started")
+    rules = msgspec.structs.replace(PERP, notional_min_usd=Decimal(least_usd), lots_min=1)
+    drive.engine.state.market.instruments[PERP.id] = rules
+    intent = msgspec.structs.replace(hedge_orders(drive)[0].order.intent, limit_price_ticks=10_000)
+    assert exposure_of(turn_of(drive), intent).lots_least == lots
