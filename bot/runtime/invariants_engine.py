@@ -91,9 +91,8 @@ class EngineInvariants:
             self._say("I15", intent, at_ns, "opens without a parent")
             return
         held = abs(engine.ledger.quantity(intent.instrument, intent.owner))
-        out = _lots_out(state, intent, reducing=False)
         grossed = bound.target_base / (_ONE - rules.taker_fee) if rules.fee_in_base else bound.target_base
-        worst = held + rules.quantity(out)
+        worst = held + _base_out(state, intent, reducing=False)
         if worst > grossed + bound.step_base:
             self._say("I15", intent, at_ns, f"could bring the leg to {worst:f}, its parent ends at {grossed:f}")
 
@@ -107,16 +106,15 @@ class EngineInvariants:
         for order_id in state.live_orders:
             other = state.orders[order_id]
             if other.intent.owner == HEDGE and not other.intent.reduces_owner:
-                rules = state.market.instruments[other.intent.instrument]
+                rules = state.market.rules_at(other.intent.instrument, other.sent_ns)
                 worst += float(rules.quantity(other.remaining_lots) * rules.price(other.intent.limit_price_ticks))
         most = engine.params.hedge.notional_share_max * float(engine.ledger.equity_usd())
         if not worst <= _MARKS_SLACK * most:
             self._say("I10", intent, at_ns, f"could bring the hedge to {worst:.0f} USD of {most:.0f}")
 
     def _reducing(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
-        rules = engine.state.market.instruments[intent.instrument]
         held = engine.ledger.quantity(intent.instrument, intent.owner)
-        most = rules.quantity(_lots_out(engine.state, intent, reducing=True))
+        most = _base_out(engine.state, intent, reducing=True)
         if held * int(intent.side) >= 0 or most > abs(held):
             self._say("I4", intent, at_ns, f"reduces {held:f} by up to {most:f}")
 
@@ -156,12 +154,15 @@ class EngineInvariants:
                            f"for {intent.owner}) {what}")
 
 
-def _lots_out(state: EngineState, intent: OrderIntent, *, reducing: bool) -> int:
-    """Lots of this owner's live orders on this instrument that open, or that reduce; this order among them."""
-    total, owner = 0, Owner(intent.owner)
+def _base_out(state: EngineState, intent: OrderIntent, *, reducing: bool) -> Decimal:
+    """Base quantity of this owner's live orders on this instrument that open, or that reduce; this order among them.
+
+    Each counts in the lots of its time: the venue may have changed its grid since.
+    """
+    total, owner = Decimal(0), Owner(intent.owner)
     for order_id in state.live_orders:
         other = state.orders[order_id]
         if other.intent.owner == owner and other.intent.instrument == intent.instrument \
                 and other.intent.reduces_owner is reducing:
-            total += other.remaining_lots
+            total += state.market.rules_at(intent.instrument, other.sent_ns).quantity(other.remaining_lots)
     return total

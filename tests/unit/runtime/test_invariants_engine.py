@@ -135,3 +135,16 @@ def test_a_hedge_beyond_its_share_of_the_equity_is_told() -> None:
     hedge = msgspec.structs.replace(HEDGED.hedge, notional_share_max=0.01)
     drive.engine.params = msgspec.structs.replace(HEDGED, hedge=hedge)
     assert told(drive, Step(commands=(command,)), drive.now) == {"I10"}
+
+
+@pytest.mark.parametrize(("coarser", "found"), [(1, {"I15"}), (10, set())])
+def test_F47_an_order_of_the_old_grid_counts_in_its_own_lots(coarser: int, found: set[str]) -> None:
+    """Many lots are out since before the venue made them ten times larger: they are no more coins than they were."""
+    drive, command = sending()
+    state, name = drive.engine.state, command.order.intent.instrument
+    rules = state.market.instruments[name]
+    old = msgspec.structs.replace(rules, lot_size=rules.lot_size / coarser)
+    state.market.former_rules[name] = [(drive.now + 1, old)]
+    intent = msgspec.structs.replace(command.order.intent, quantity_lots=command.order.intent.quantity_lots * 5)
+    state.orders[intent.order_id].intent = intent
+    assert told(drive, Step(commands=(command,)), drive.now) == found
