@@ -27,14 +27,14 @@ class PoolState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def distance(self) -> Matrix:
-        """Common adverse move of all marks to maintenance; NaN for a pool without positions."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        """Common adverse move of all marks to maintenance; NaN for a pool without positions, infinite for a crumb."""
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             out: Matrix = (self.equity_usd - self.maintenance_usd) / (self.notional_usd + self.maintenance_usd)
         return out
 
     def share_of(self, reference: Matrix | Vector) -> Matrix:
         """Distance over the reference; infinite for a pool without positions."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             distance = (self.equity_usd - self.maintenance_usd) / (self.notional_usd + self.maintenance_usd)
             return np.where(self.notional_usd > 0.0, distance / reference, np.inf)
 
@@ -60,7 +60,7 @@ def top_ups(wanted_usd: Matrix, free_usd: Matrix, down: Mask | None) -> tuple[Ma
     missing, rest = wanted_usd - own, free_usd - own
     all_missing, all_rest = missing.sum(axis=1, keepdims=True), rest.sum(axis=1, keepdims=True)
     lent = np.minimum(all_missing, all_rest)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         taken = own + np.where(all_rest > 0.0, rest / all_rest, 0.0) * lent
         moved = own + np.where(all_missing > 0.0, missing / all_missing, 0.0) * lent
     return taken, moved
@@ -68,7 +68,7 @@ def top_ups(wanted_usd: Matrix, free_usd: Matrix, down: Mask | None) -> tuple[Ma
 
 def shrink_share(pool: PoolState, reference: Matrix | Vector) -> Matrix:
     """Share of its size at which each pool's present equity stands at the reference distance again, 0..1."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         rate = pool.maintenance_usd / pool.notional_usd
         fits = np.maximum(pool.equity_usd, 0.0) / (reference * (1.0 + rate) + rate) / pool.notional_usd
     return np.clip(fits, 0.0, 1.0)
@@ -87,7 +87,7 @@ def excess_share(quantity: Matrix, coin: Ints, of_coin: Matrix, net_start: Vecto
     meant = np.clip(net, np.minimum(net_start, 0.0), np.maximum(net_start, 0.0))
     excess = np.where(np.abs(net - meant) > _NOISE * gross, net - meant, 0.0)
     side = (gross + np.sign(excess) * net) / 2.0  # of longs where longs are too many, of shorts where shorts are
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         share = np.where(excess != 0.0, np.minimum(np.abs(excess) / side, 1.0), 0.0)
     on_side = np.sign(quantity) == np.sign(excess)[:, coin]
     return np.where(on_side, share[:, coin], 0.0)

@@ -59,11 +59,6 @@ def _liquidating_move(side: Side, leverage: float, maintenance_rate: float) -> f
     return math.expm1(distance) if side == "short" else math.expm1(-distance)
 
 
-def implied_risk_free(expected: float, market_premium: float, beta: float) -> float:
-    """The risk-free rate that CAPM needs for this expectation: 12 % at a premium of 7 % and beta 1 is 5 %."""
-    return expected - market_premium * beta
-
-
 def beta_limit(expected: float, market_premium: float) -> float:
     """The beta beyond which the implied risk-free rate is negative: 12 % over 7 % is 1.71.
 

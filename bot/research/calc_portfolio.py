@@ -11,12 +11,12 @@ import numpy.typing as npt
 from bot.domain.errors import Unavailable
 from bot.quant.allocation_problem import AllocationProblem
 from bot.quant.book_limits import BookLimits
-from bot.quant.capm import break_even_funding_8h, cost_of_equity, equity_return, factor_model
+from bot.quant.capm import break_even_funding_8h, cost_of_equity, equity_return, factor_model, implied_risk_free
 from bot.quant.covariance import correlation, estimate
 from bot.quant.frontier import efficient_frontier
 from bot.quant.leverage_cap import Side
 from bot.quant.no_answer import NoAnswer
-from bot.quant.size_cut import beta_limit, implied_risk_free, size_cut
+from bot.quant.size_cut import beta_limit, size_cut
 from bot.research.calculation import Calculation, Row
 
 Vector = npt.NDArray[np.float64]
@@ -92,7 +92,7 @@ def cut_in_size(*, cut: float, leverage: float, maintenance_rate: float, side: S
              f"{leverage:g}x becomes {found.leverage_after:g}x; a {side} is then liquidated by a move of {told[1]}"
              f" instead of {told[0]}"]
     if expected is not None and premium is not None:
-        rate, most = implied_risk_free(expected, premium, beta), beta_limit(expected, premium)
+        rate, most = implied_risk_free(expected, beta, premium), beta_limit(expected, premium)
         result |= {"implied_risk_free": rate, "beta_max": most}
         lines.append(f"{expected:.0%} expected at a premium of {premium:.0%} and beta {beta:g} implies a cash rate of"
                      f" {rate:.1%}; above beta {most:.2f} it would be negative")

@@ -12,6 +12,7 @@ from bot.domain.values import Coin, InstrumentId, Side, Venue
 from bot.portfolio.margin import liquidation_price_isolated
 from bot.quant.book_paths import run_paths
 from bot.quant.path_book import BookLegs, BookPools, KeeperRule, PathOutcome, PathStep, maintenance_usd
+from bot.quant.path_keeper import PoolState, shrink_share
 from tests.unit.quant.made_books import RATE, carry, legs_of, move, pools_of
 
 NOBODY = KeeperRule(acts=False)
@@ -236,3 +237,13 @@ def test_a_book_without_legs_keeps_its_cash() -> None:
     """Nothing happens to nothing."""
     out = run_paths(legs_of((), ()), pools_of((100.0, 50.0)), KeeperRule(), [move(0.5, legs=0)], 1)
     assert (out.wealth_usd[0], out.gross_kept[0], out.margin_left_usd[0]) == (150.0, 1.0, np.inf)
+
+
+@pytest.mark.parametrize("notional", [5e-324, 1e-320])
+def test_a_pool_with_a_crumb_is_far_from_liquidation_and_warns_nobody(notional: float) -> None:
+    """A notional too small to divide by: infinite distance, not an overflow."""
+    held = PoolState(equity_usd=np.array([[1.0]]), notional_usd=np.array([[notional]]),
+                     maintenance_usd=np.array([[0.0]]))
+    assert held.distance[0, 0] == np.inf
+    assert held.share_of(np.array([[0.3]]))[0, 0] == np.inf
+    assert shrink_share(held, np.array([[0.3]]))[0, 0] == 1.0

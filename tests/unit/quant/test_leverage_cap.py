@@ -32,7 +32,7 @@ from bot.quant.margin_plan import (
     short_after_move,
     start_distance,
 )
-from bot.quant.size_cut import beta_limit, implied_risk_free, size_cut
+from bot.quant.size_cut import beta_limit, size_cut
 
 RULES = CapRules()
 
@@ -302,8 +302,6 @@ def test_capital_for_a_carry_at_three_x_with_a_reserve() -> None:
 
 def test_twelve_per_cent_over_seven_and_a_cut_of_thirty() -> None:
     """The seeds' case: rf = 12 - 7 beta, 43 % too much volatility, liquidation from -19.7 % to -28.3 % at 5x."""
-    assert implied_risk_free(0.12, 0.07, 1.0) == pytest.approx(0.05)
-    assert implied_risk_free(0.12, 0.07, 1.8) < 0.0
     assert beta_limit(0.12, 0.07) == pytest.approx(1.71, abs=0.005)
     cut = size_cut(0.30, 5.0, 0.004)
     assert cut.volatility_over_target == pytest.approx(0.43, abs=0.002)

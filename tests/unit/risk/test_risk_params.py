@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,9 @@ import pytest
 from bot.domain.errors import ConfigRefused
 from bot.risk.governor_params import GovernorParams
 from bot.risk.params import RiskLimits
+from bot.risk.stress import StressLimits
+from bot.risk.var_record import RecordLimits
+from bot.settings import read
 
 
 @pytest.mark.parametrize(("name", "value"), [
@@ -27,9 +32,46 @@ def test_F78_a_limit_above_its_cap_in_code_is_refused(name: str, value: Any) -> 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("soft_share", 0.0), ("drawdown_scale_from_pct", 20.0), ("es_level", 0.9999), ("tail_days", 10),
-    ("bucket_share_max", 0.0), ("leverage_floor", 2.0), ("fit_points_min", 10),
+    ("bucket_share_max", 0.0), ("leverage_floor", 2.0), ("fit_points_min", 10), ("stress_loss_max_pct", 60.0),
+    ("stress_accepted", ("no_such_thing",)),
 ])
 def test_a_governor_that_would_not_guard_is_refused(name: str, value: Any) -> None:
     """As above, for the limits of the whole book."""
     with pytest.raises((ValueError, ConfigRefused), match=name):
         GovernorParams(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("stress_loss_max_pct", 0.0), ("stress_loss_max_pct", math.nan), ("stress_loss_max_pct", 51.0),
+    ("margin_reduce_share", 0.6), ("margin_reduce_share", 0.0), ("margin_top_up_share", 1.0),
+    ("margin_top_up_share", math.nan), ("stress_accepted", ("venue_lost", "no_such_thing")),
+])
+def test_stress_limits_that_limit_nothing_are_refused(name: str, value: Any) -> None:
+    """A loss of nothing or of half the account, a keeper that shrinks before it tops up, a scenario nobody knows."""
+    with pytest.raises(ValueError, match=name):
+        StressLimits(**{name: value})
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("var_record_days", 59), ("var_record_days", 1_501), ("var_record_days_min", 29), ("var_test_significance", 0.0),
+    ("var_test_significance", 0.2), ("var_test_significance", math.nan), ("var_downgrade_factor", 0.2),
+    ("var_downgrade_factor", 1.01), ("var_downgrade_factor", math.nan),
+])
+def test_a_record_that_would_judge_nothing_is_refused(name: str, value: Any) -> None:
+    """Too few days, no significance, a downgrade that loosens."""
+    with pytest.raises(ValueError, match=name):
+        RecordLimits(**{name: value})
+
+
+@pytest.mark.parametrize("line", [
+    "[engine.governor]\nstress_loss_max_pct = 80.0", '[engine.governor]\nstress_accepted = ["tea"]',
+    "[engine.governor.record]\nvar_downgrade_factor = 2.0", "[engine.governor.record]\nvar_record_days_mni = 60",
+])
+def test_a_file_with_such_a_limit_is_one_line(tmp_path: Path, line: str) -> None:
+    """The settings reader names the file and the place, as it does for every other layer."""
+    path = tmp_path / "a.toml"
+    path.write_text(line, "utf-8")
+    with pytest.raises(ConfigRefused) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
