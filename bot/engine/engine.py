@@ -19,6 +19,7 @@ from bot.engine import (
     decision,
     dust_desk,
     funding_desk,
+    governing,
     hedge_desk,
     lifecycle_desk,
     makers,
@@ -226,6 +227,7 @@ class Engine:
         self._candidates = None
         control_desk.on_session(turn, event)
         models_desk.on_session(turn)
+        governing.on_session(turn)
         self._candidates = None
 
     def _on_calendar(self, turn: Turn, event: ev.CalendarFired) -> None:

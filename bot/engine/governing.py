@@ -52,6 +52,11 @@ def govern(turn: Turn, allocation: Allocation, held: Mapping[str, float], equity
     return _applied(turn, allocation, found, held, equity_usd, smallest), _record(turn, found.cuts, reviewed=True)
 
 
+def on_session(turn: Turn) -> None:
+    """A process that takes over may have other limits: the next decision reviews the book, moved or not."""
+    turn.state.governor.day = 0
+
+
 def _tell(turn: Turn, cuts: Sequence[Cut]) -> None:
     for cut in cuts:
         turn.note("governor_cut", limit=cut.limit, pair=cut.pair, value=f"{cut.value:.4f}",
