@@ -91,6 +91,14 @@ def shrink(turn: Turn, venue: Venue, share: float, reason: str) -> bool:
     return begun
 
 
+def forget_over(turn: Turn) -> None:
+    """A leg of which nothing is held, wanted or out is none, whatever ended it."""
+    for leg in tuple(turn.state.hedge.legs.values()):
+        if _is_over(turn, leg):
+            del turn.state.hedge.legs[leg.instrument]
+            turn.state.hedge.wakes.pop(leg.instrument, None)
+
+
 def live(turn: Turn) -> bool:
     """Whether the hedge holds or trades anything."""
     return bool(turn.state.hedge.legs)

@@ -30,6 +30,7 @@ _EPS_USD: Final = 1.0
 
 def hedge(turn: Turn, targets: Sequence[Target], equity_usd: float) -> tuple[HedgeRecord, tuple[Cut, ...]]:
     """Plan the hedge beside these targets, set it in motion if it must move; what was found, and what limits took."""
+    hedge_desk.forget_over(turn)
     held = _held(turn)
     exposure = book_beta.exposure_usd(turn)
     reason = _idle(turn, held, exposure, equity_usd)

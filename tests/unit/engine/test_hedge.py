@@ -10,7 +10,19 @@ import pytest
 
 from bot.domain.commands import Alert, SubmitOrder, Transfer
 from bot.domain.events import Fill, ForcedFill, InstrumentsChanged, OperatorAction, VenueConnection
-from bot.domain.values import DUST, HEDGE, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Coin, Nanos, Owner, Side, Wallet
+from bot.domain.values import (
+    DUST,
+    HEDGE,
+    NS_PER_HOUR,
+    NS_PER_MINUTE,
+    NS_PER_S,
+    OVERLAY,
+    Coin,
+    Nanos,
+    Owner,
+    Side,
+    Wallet,
+)
 from bot.engine import lifecycle_desk
 from bot.engine.book_beta import exposure_usd, open_base, price_of
 from bot.engine.engine import Engine
@@ -122,6 +134,28 @@ def test_with_nothing_left_to_hedge_the_hedge_goes() -> None:
     assert held(drive) == 0
     assert "nothing_to_hedge" in {record.hedge.reason for record in drive.records if record.hedge is not None}
     assert drive.engine.state.hedge.legs == {}
+
+
+def test_a_book_of_true_net_beta_is_hedged_to_the_edge_stays_there_and_is_closed_on_a_kill() -> None:
+    """5,000 USD long that no leg covers, a quarter of the equity: the hedge is short what is beyond the band."""
+    drive = alone().run(2.0)
+    ledger = drive.engine.ledger
+    ledger.move_owner(PERP.id, HEDGE, OVERLAY, held(drive))
+    drive.engine = Engine.restore(params(0.0), drive.engine.snapshot())
+    drive.run(1.2)
+    opened = next(record.hedge for record in drive.records if record.hedge is not None
+                  and record.hedge.target_beta == 0.0 and record.hedge.reason == "to_edge")
+    assert opened.exposure_usd == pytest.approx(5_000.0, rel=1e-3)
+    assert opened.beta_before == pytest.approx(0.25, abs=1e-3)
+    assert float(held(drive)) * 1_000.0 == pytest.approx(-0.2 * EQUITY, rel=2e-3)
+    drive.run(4.0)
+    assert last(drive).beta_after == pytest.approx(0.05, abs=1e-3)
+    assert (last(drive).reason, last(drive).inside) == ("in_band", True)
+    assert drive.engine.ledger.net(PERP.id) == drive.engine.ledger.quantity(PERP.id, OVERLAY) + held(drive)
+    drive.control(OperatorAction.KILL)
+    drive.run(0.2)
+    assert held(drive) == 0
+    assert drive.residual() == 0
 
 
 # ----------------------------------------------------------------------------------------------------------- caps
