@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import msgspec
 from bot.domain.errors import ConfigRefused
 from bot.domain.events import EVENT_RANK, MarketEvent
 from bot.domain.instrument import Instrument
+from bot.domain.market_events import IMPLIED_VOLATILITY
 from bot.domain.ports import MarketSource
 from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos, Venue, Wallet
 from bot.options import Scope
@@ -110,8 +112,11 @@ def history_world(settings: Settings, scope: Scope, *, books: BooksFile | None, 
     feed = open_history(scope.data, venues, coins, from_ns, scope.to_ns, table)
     instruments = feed.instruments(from_ns)
     cadence_s = float(feed.cadence_s)
+    market: MarketSource = WithReferenceRate(feed, "tbill_3m_usd", feed.hurdle_annual, from_ns)
+    for coin in feed.implied_coins:
+        market = WithReferenceRate(market, f"{IMPLIED_VOLATILITY}{coin}", partial(feed.implied_annual, coin), from_ns)
     return World(
-        market=WithReferenceRate(feed, "tbill_3m_usd", feed.hurdle_annual, from_ns),
+        market=market,
         exchange=_exchange(settings, instruments, books), instruments=instruments,
         warmup=in_order(feed.warmup()) if from_ns == scope.from_ns else (), start_ns=Nanos(scope.from_ns),
         end_ns=Nanos(scope.to_ns), cadence_s=cadence_s, coverage=tuple(feed.coverage()), data_hash=feed.data_hash,

@@ -6,6 +6,7 @@ Market events come in batches of one venue and one instant.
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -152,8 +153,15 @@ class PegPrices(Event, frozen=True):
     prices: tuple[tuple[str, Decimal], ...]
 
 
+IMPLIED_VOLATILITY: Final = "implied_volatility:"
+"""Begins the name of a coin's implied volatility; the coin follows."""
+
+
 class ReferenceRate(Event, frozen=True):
-    """A published yield of idle cash (a T-bill): what capital would earn without trading."""
+    """A published figure that belongs to no venue: the yield of idle cash (a T-bill: what capital would earn without
+    trading), or a coin's implied volatility (an index such as DVOL over 100).
+    """
 
     name: str
+    """`implied_volatility:BTC`; any other names a yield."""
     annual: float

@@ -19,12 +19,13 @@ def refresh(turn: Turn, equity_usd: float) -> None:
     carry = params.carry
     most_usd = notional_for_capital(max(equity_usd, 0.0) * carry.coin_share_max, carry.capital_per_notional(1))
     for coin, own in state.models.coins.items():
-        before = state.caps.get(coin)
-        if not is_stale(before, own):
+        before, said = state.caps.get(coin), state.models.implied.get(coin)
+        implied = None if said is None else said.fresh_annual(turn.now_ns, params.governor.implied_age_h_max)
+        if not is_stale(before, own, implied):
             continue
         perps = [rules for rules in state.market.instruments.values() if rules.coin == coin and rules.is_perp]
         caps = coin_caps(coin, own, state.panel.series[own.instrument], perps, params.carry.leverage, params.governor,
-                         before, turn.now_ns, most_usd)
+                         before, turn.now_ns, most_usd, implied)
         state.caps[coin] = caps
         _tell(turn, before, caps)
 

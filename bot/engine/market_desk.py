@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from bot.domain.events import BarsClosed, FundingSettled, ReferenceRate
+from bot.domain.market_events import IMPLIED_VOLATILITY
+from bot.domain.values import Coin
 from bot.engine.judging import basis_tracker
 from bot.engine.turn import Turn
+from bot.risk.models import Implied
 from bot.strategy.verdict import Candidate
 
 
@@ -35,6 +38,10 @@ def on_bars(turn: Turn, event: BarsClosed, candidates: tuple[Candidate, ...]) ->
 
 
 def on_reference_rate(turn: Turn, event: ReferenceRate) -> None:
-    """What idle cash would earn from now on."""
+    """What idle cash would earn from now on, or what options say of a coin's volatility."""
+    if event.name.startswith(IMPLIED_VOLATILITY):
+        coin = Coin(event.name.removeprefix(IMPLIED_VOLATILITY))
+        turn.state.models.implied[coin] = Implied(event.at_ns, event.annual)
+        return
     turn.state.market.hurdle_annual = event.annual
     turn.state.market.hurdle_ns = event.at_ns

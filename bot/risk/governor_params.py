@@ -25,6 +25,11 @@ class GovernorParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Daily closes below which no fit is asked for."""
     hours_min: int = 168
     """Hourly closes that stand in for a volatility where daily ones are too few. With neither a coin is not traded."""
+    implied_coins: tuple[str, ...] = ()
+    """Coins whose implied volatility is expected (`implied_volatility_BTC` among the rates of a data folder): its
+    absence is told. Whatever is fed joins the largest forecast, behind the caps."""
+    implied_age_h_max: float = 72.0
+    """Hours after which an implied volatility says nothing any more."""
 
     # ------------------------------------------------------------------------------------------------ leverage
     caps: CapRules = CapRules()
@@ -81,6 +86,7 @@ class GovernorParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 _RANGES: dict[str, tuple[float, float]] = {
     "fit_points_min": (250, 2_000),
     "hours_min": (48, 800),
+    "implied_age_h_max": (1.0, 240.0),
     "young_days": (0, 750),
     "young_jump_log": (0.0, 3.0),
     "leverage_floor": (0.05, 1.0),

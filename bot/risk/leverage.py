@@ -22,6 +22,7 @@ from bot.risk.governor_params import GovernorParams
 from bot.risk.models import CoinModels
 
 _YEAR_H = 24 * 365
+_ROUNDING = 1.0 + 1e-9
 
 
 class CoinCaps(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +57,23 @@ class CoinCaps(msgspec.Struct, frozen=True, kw_only=True):
         return self.short.cap > 0 and self.long.cap > 0
 
 
-def is_stale(caps: CoinCaps | None, own: CoinModels) -> bool:
-    """Whether caps must be made anew: a new daily close or fit, or the last hours overtake the volatility behind."""
+def is_stale(caps: CoinCaps | None, own: CoinModels, implied_annual: float | None = None) -> bool:
+    """Whether caps must be made anew: a new daily close or fit, or the volatility behind is overtaken by the last hours
+    or by what options say.
+    """
     if caps is None or caps.day != own.day or caps.models_ns != (own.models.data_ns if own.models is not None else 0):
         return True
     sigma, fast = caps.forecast.sigma_cap_day, own.volatility.fast.known
     if sigma is None:
         return own.volatility.slow.known is not None
+    if implied_annual is not None and implied_annual**2 > 365.0 * sigma * sigma * _ROUNDING:
+        return True
     return fast is not None and 24.0 * fast > sigma * sigma
 
 
 def coin_caps(coin: Coin, own: CoinModels, series: Series, perps: Iterable[Instrument], config_max: float,
-              params: GovernorParams, previous: CoinCaps | None, now_ns: int, notional_max_usd: float = 0.0
-              ) -> CoinCaps:
+              params: GovernorParams, previous: CoinCaps | None, now_ns: int, notional_max_usd: float = 0.0,
+              implied_annual: float | None = None) -> CoinCaps:
     """The caps of a coin over all its perpetuals: the strictest venue's maintenance rate, fee and tier count.
 
     Args:
@@ -78,9 +83,11 @@ def coin_caps(coin: Coin, own: CoinModels, series: Series, perps: Iterable[Instr
         config_max: the configuration's own maximum.
         previous: the caps in use, for the hysteresis.
         notional_max_usd: the most notional the coin may bind: where higher tiers are looked up.
+        implied_annual: what options say of its volatility; None: nothing, or nothing fresh.
     """
     rules, kept = params.caps, params.volatility
-    forecast = own.forecast(now_ns, kept, _venue_realised(series, params))
+    forecast = own.forecast(now_ns, kept, _venue_realised(series, params), implied_annual=implied_annual,
+                            implied_wanted=coin in params.implied_coins)
     sigma_horizon = cap_sigma(forecast, own.volatility, own.models, rules.horizon_h, now_ns=now_ns)
     sigma_reaction = cap_sigma(forecast, own.volatility, own.models, rules.reaction_h, now_ns=now_ns)
     rate, fee, tier_max, perps = 0.0, 0.0, UNBOUNDED, tuple(perps)

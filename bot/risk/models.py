@@ -122,11 +122,25 @@ class CoinModels(msgspec.Struct):
         """Age of the data of the fit in use; None without one."""
         return None if self.models is None else (now_ns - self.models.data_ns) / NS_PER_DAY
 
-    def forecast(self, now_ns: int, params: VolatilityParams, venue_realised_day: float | None) -> VolatilityForecast:
-        """Volatility now, with the fallback chain."""
+    def forecast(self, now_ns: int, params: VolatilityParams, venue_realised_day: float | None, *,
+                 implied_annual: float | None = None, implied_wanted: bool = False) -> VolatilityForecast:
+        """Volatility now, with the fallback chain; an implied one joins the largest, behind the caps."""
         age = self.age_days(now_ns)
         return forecast(self.volatility, self.models, params, stale=age is not None and age > 2 * params.refit_days,
-                        venue_realised_day=venue_realised_day)
+                        venue_realised_day=venue_realised_day, implied_annual=implied_annual,
+                        implied_wanted=implied_wanted)
+
+
+class Implied(msgspec.Struct, frozen=True, array_like=True):
+    """What options say of a coin's volatility."""
+
+    at_ns: int
+    annual: float
+    """A fraction per year."""
+
+    def fresh_annual(self, now_ns: int, age_h_max: float) -> float | None:
+        """The figure; None once it is too old to say anything of tomorrow."""
+        return self.annual if now_ns - self.at_ns <= age_h_max * NS_PER_HOUR else None
 
 
 class ModelsState(msgspec.Struct):
@@ -141,3 +155,5 @@ class ModelsState(msgspec.Struct):
     """When to look again whether a fit is due."""
     failed: str = ""
     """Why the last worker failed; empty if it did not."""
+    implied: dict[Coin, Implied] = {}
+    """The newest implied volatility of each coin that has one fed."""

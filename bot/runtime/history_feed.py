@@ -6,7 +6,7 @@ in `coverage()`. USDT = USDC = 1 USD. There is no borrow series, so reverse carr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,9 @@ CHUNK_NS: Final = 30 * NS_PER_DAY
 BAR_DEFAULT: Final = "1h"
 HURDLE: Final = "tbill_3m_usd"
 HURDLE_AGE_MAX_NS: Final = 10 * NS_PER_DAY
+IMPLIED: Final = "implied_volatility_"
+"""Begins the name of a coin's implied volatility among the rates of a folder."""
+IMPLIED_AGE_MAX_NS: Final = NS_PER_DAY
 
 
 class HistoryFeed:
@@ -40,10 +43,12 @@ class HistoryFeed:
     """
 
     def __init__(self, legs: tuple[Leg, ...], coverage: tuple[Coverage, ...], hurdle: Rates | None, data_hash: str,
-                 from_ns: int, to_ns: int, known: tuple[ClosesKnown, ...] = ()) -> None:
+                 from_ns: int, to_ns: int, known: tuple[ClosesKnown, ...] = (),
+                 implied: Mapping[str, Rates] | None = None) -> None:
         self.data_hash = data_hash
         self.from_ns, self.to_ns = Nanos(from_ns), Nanos(to_ns)
         self._legs, self._coverage, self._hurdle, self._known = legs, coverage, hurdle, known
+        self._implied = dict(implied or {})
         self._next_chunk_ns = from_ns
         self._events: list[MarketEvent] = []
         self._place = 0
@@ -102,13 +107,16 @@ class HistoryFeed:
 
         None: the folder has no such series, or its last row is older than ten days.
         """
-        if self._hurdle is None:
-            return None
-        known_ns = self._hurdle.ts_ns + NS_PER_DAY
-        place = int(np.searchsorted(known_ns, at_ns, side="right")) - 1
-        if place < 0 or at_ns - int(known_ns[place]) > HURDLE_AGE_MAX_NS:
-            return None
-        return float(self._hurdle.value[place])
+        return None if self._hurdle is None else _last_known(self._hurdle, at_ns, HURDLE_AGE_MAX_NS)
+
+    @property
+    def implied_coins(self) -> tuple[str, ...]:
+        """Coins of the run whose implied volatility the folder has."""
+        return tuple(self._implied)
+
+    def implied_annual(self, coin: str, at_ns: int) -> float | None:
+        """A coin's implied volatility, annual fraction, of the last day that has ended; None: none of the last two."""
+        return _last_known(self._implied[coin], at_ns, IMPLIED_AGE_MAX_NS)
 
     def _refill(self) -> bool:
         while self._next_chunk_ns <= self.to_ns:
@@ -119,6 +127,15 @@ class HistoryFeed:
                 return True
         self._events, self._place = [], 0
         return False
+
+
+def _last_known(rates: Rates, at_ns: int, age_max_ns: int) -> float | None:
+    """The value of the last day that has ended; None if that is too long ago."""
+    known_ns = rates.ts_ns + NS_PER_DAY
+    place = int(np.searchsorted(known_ns, at_ns, side="right")) - 1
+    if place < 0 or at_ns - int(known_ns[place]) > age_max_ns:
+        return None
+    return float(rates.value[place])
 
 
 def open_history(data_dir: Path, venues: Sequence[str], coins: Sequence[str], from_ns: int, to_ns: int,
@@ -158,5 +175,13 @@ def open_history(data_dir: Path, venues: Sequence[str], coins: Sequence[str], fr
             part = hurdle.ts_ns[(hurdle.ts_ns >= from_ns - NS_PER_DAY) & (hurdle.ts_ns < to_ns)]
             note = "business days: the last one serves until the next"
             coverage = (*coverage, bar_coverage(hurdle.coverage.series, part, NS_PER_DAY, (note,)))
+        implied = {coin: rates for coin in request.coins if (rates := folder.rates(f"{IMPLIED}{coin}")) is not None}
+        coverage = (*coverage, *(_covered(rates, from_ns, to_ns) for rates in implied.values()))
         known = closes_known(folder, [(leg.venue, leg.symbol, kind_of_symbol(leg.symbol)) for leg in legs], from_ns)
-        return HistoryFeed(legs, coverage, hurdle, folder.data_hash(), from_ns, to_ns, known)
+        return HistoryFeed(legs, coverage, hurdle, folder.data_hash(), from_ns, to_ns, known, implied)
+
+
+def _covered(rates: Rates, from_ns: int, to_ns: int) -> Coverage:
+    """The days of a daily series that a run sees."""
+    part = rates.ts_ns[(rates.ts_ns >= from_ns - NS_PER_DAY) & (rates.ts_ns < to_ns)]
+    return bar_coverage(rates.coverage.series, part, NS_PER_DAY)

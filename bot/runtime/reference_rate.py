@@ -1,4 +1,4 @@
-"""A market source with the yield of idle cash beside it: one `ReferenceRate` a day, known the day before."""
+"""A market source with a published series beside it: one `ReferenceRate` a day, known the day before."""
 
 from __future__ import annotations
 

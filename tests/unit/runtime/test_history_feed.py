@@ -377,3 +377,18 @@ def test_the_cadence_is_the_longest_bar_of_the_run(tmp_path: Path) -> None:
     venues = ("binance", "hyperliquid")
     assert opened(tmp_path, "2024-01-02", "2024-01-04", venues).cadence_s == 14_400
     assert opened(tmp_path, "2024-01-03T12:00", "2024-01-04", venues).cadence_s == 3_600
+
+
+def test_an_implied_volatility_is_known_when_its_day_has_ended_and_not_for_long(tmp_path: Path) -> None:
+    """Of the coins of the run alone; two days later it says nothing, and coverage names the series."""
+    folder = perp_folder(tmp_path)
+    write(folder / "rates_1d.parquet", {
+        "ts": ("TIMESTAMPTZ", [ns("2024-01-01"), ns("2024-01-01")]),
+        "name": ("VARCHAR", ["implied_volatility_BTC", "implied_volatility_SOL"]), "rate": ("DOUBLE", [0.55, 0.9]),
+    })
+    feed = opened(folder, "2024-01-01", "2024-01-03")
+    assert feed.implied_coins == ("BTC",)
+    assert feed.implied_annual("BTC", ns("2024-01-01T23:00")) is None
+    assert feed.implied_annual("BTC", ns("2024-01-02")) == 0.55
+    assert feed.implied_annual("BTC", ns("2024-01-03T01:00")) is None
+    assert any("implied_volatility_BTC" in one.series for one in feed.coverage())
