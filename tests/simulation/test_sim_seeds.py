@@ -95,6 +95,19 @@ def test_F44_a_depeg_in_the_middle_of_trading_breaks_no_invariant(alone: bool) -
     assert any("reason=depeg" in line for line in lines) != alone
 
 
+def test_F07_books_that_are_thin_all_day_fill_in_parts_and_break_no_invariant() -> None:
+    """Hundreds of orders get less than they asked for; legs are hedged on what was filled and all ends whole."""
+    work = task(1, days=0.3, profile="normal")
+    plan = plan_of(work)
+    strikes = tuple(Strike(FaultKind.THIN_BOOK, plan.start_ns, plan.quiet_ns, Venue(venue), 0.01)
+                    for venue in ("alpha", "beta"))
+    faults = FaultPlan(start_ns=plan.start_ns, end_ns=plan.quiet_ns, strikes=strikes, rates=plan.faults.rates)
+    report = run_seed(work, plan=msgspec.structs.replace(plan, faults=faults))
+    assert report.violations == 0, told(report)
+    assert dict(report.rare_states)["partial_fill"] > 50
+    assert dict(report.faults)["thin_book"] > 100
+
+
 def test_I6_coins_whose_market_ended_unseen_count_as_their_venue_counts_them() -> None:
     """A market falls silent and is delisted before it speaks again: what is left there breaks no conservation."""
     work = task(1, days=0.3, profile="normal")

@@ -19,6 +19,7 @@ from bot.domain.commands import (
 from bot.domain.errors import ConfigRefused, Retryable
 from bot.domain.events import AccountEvent, CashMoved, MarketEvent, Quote, VenueConnection
 from bot.domain.instrument import Instrument
+from bot.domain.orders import OrderIntent
 from bot.domain.ports import Due
 from bot.domain.values import MONEY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Venue, Wallet, round_cash
 from bot.venues.simulated import blows, margin, matching, reads
@@ -49,6 +50,7 @@ from bot.venues.simulated.picture import Picture
 from bot.venues.simulated.requests import RequestRoute
 from bot.venues.simulated.saved import SAVED_VERSION, SavedExchange, SavedVenue, restore_account
 from bot.venues.simulated.streams import Streams
+from bot.venues.simulated.thinning import thin_out
 from bot.venues.simulated.transfers import Transfers
 
 _NOT_FOR_VENUES = (Alert, ShowTicks, FitModels)
@@ -166,6 +168,7 @@ class SimulatedExchange:
             return
         match request:
             case SubmitOrder():
+                self._thin(desk, at_ns, request.order.intent)
                 matching.arrive(desk, at_ns, request.order.intent, request.order.approved_at_ns)
             case CancelOrder():
                 reads.cancel(desk, at_ns, request)
@@ -289,6 +292,14 @@ class SimulatedExchange:
     def cash_moving(self) -> bool:
         """Whether a transfer of ours is under way."""
         return bool(self._transfers.under_way)
+
+    def _thin(self, desk: Desk, at_ns: Nanos, intent: OrderIntent) -> None:
+        """In a window of thin books others were quicker than an order that arrives."""
+        if not self._faults.plan.strikes:
+            return
+        window = self._faults.during(FaultKind.THIN_BOOK, desk.venue, at_ns)
+        if window is not None and thin_out(desk, intent.instrument, intent.side, window.size):
+            self._faults.count(FaultKind.THIN_BOOK)
 
     def create_under_way(self, order_id: OrderId) -> bool:
         """Whether a create of this id can still reach its venue."""

@@ -80,6 +80,7 @@ class FaultKind(Enum):
     INTERVAL_CHANGED = "interval_changed"
     IDENTITY_CHANGED = "identity_changed"
     DEPEG = "depeg"
+    THIN_BOOK = "thin_book"
     CRASH_WITH_VENUE_DOWN = "crash_with_venue_down"
     FAT_FINGER = "fat_finger"
 
@@ -253,6 +254,8 @@ _LISTINGS: Final = (
 _DAYS: Final = (
     FaultRow(kind=FaultKind.CRASH_WITH_VENUE_DOWN, place=Place.NETWORK, shape=Shape.WINDOW, per_day=0.1,
              length_s=(1800.0, 3600.0), size_max=0.3, says="the market falls, and a venue is away for an hour"),
+    FaultRow(kind=FaultKind.THIN_BOOK, place=Place.MARKET, shape=Shape.WINDOW, per_day=4.0, length_s=(300.0, 5400.0),
+             size_max=0.01, says="only a share `size` of what is shown is still there when an order arrives"),
     FaultRow(kind=FaultKind.DEPEG, place=Place.MARKET, shape=Shape.WINDOW, per_day=0.1, length_s=(900.0, 5400.0),
              size_max=0.12, says="a quote currency falls up to `size` below a dollar, or one venue alone says so"),
     FaultRow(kind=FaultKind.FAT_FINGER, place=Place.PROCESS, shape=Shape.INSTANT, per_day=1.0, of_venue=False,

@@ -18,6 +18,8 @@ from bot.domain.events import (
 from bot.domain.instrument import Instrument
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, Coin, Side
+from bot.venues.simulated.fault_kinds import FaultKind
+from bot.venues.simulated.faults import FaultPlan, Strike
 from bot.venues.simulated.params import SimulatedParams
 from tests.unit.venues.sim_world import ALPHA, BETA, PERP, PERP_B, SPOT, World, instrument
 
@@ -36,6 +38,23 @@ def test_ioc_takes_level_by_level_then_expires() -> None:
     closed = answers[-1]
     assert isinstance(closed, OrderClosed)
     assert (closed.status, closed.filled_lots) == (OrderStatus.EXPIRED, 2_000)
+
+
+def test_F07_where_books_are_thin_an_order_gets_a_share_of_what_was_shown() -> None:
+    """A tenth of each level, once; whole again with the next quote, and whole outside of the window."""
+    window = Strike(FaultKind.THIN_BOOK, 0, 2**62, ALPHA, 0.1)
+    world = World(faults=FaultPlan(strikes=(window,))).rich().market()
+
+    def taken(lots: int) -> list[tuple[int, int]]:
+        answers = world.trade(PERP, BUY, lots, 1_002)
+        return [(each.price_ticks, each.quantity_lots) for each in answers if isinstance(each, Fill)]
+
+    assert taken(150) == [(1_001, 100), (1_002, 50)]
+    assert taken(150) == [(1_002, 50)]
+    world.quote(PERP, 1_000, 1_001)
+    assert taken(90) == [(1_001, 90)]
+    assert [each.quantity_lots for each in world.trade(PERP_B, BUY, 500, 1_002) if isinstance(each, Fill)] == [500]
+    assert world.exchange.fault_counts == {"thin_book": 2}
 
 
 def test_answers_come_back_after_both_latencies() -> None:
