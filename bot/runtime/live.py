@@ -99,6 +99,9 @@ class Daemon:
         self._snapshot_seq: int | None = None
         self._snapshot_after = self.writer.last_seq + params.snapshot_every_events
         self._ended = ""
+        self._blind = False
+        """The watch has been given up; a resume starts it again."""
+        self._start_watch: Callable[[], object] = lambda: None
 
     # ------------------------------------------------------------------------------ from operators and signals
 
@@ -168,6 +171,13 @@ class Daemon:
         self._log.error(LogEvent.INVARIANT_BROKEN, invariant=event.invariant, text=event.text)
         self._schedule.inject(msgspec.structs.replace(event, at_ns=self._schedule.now_ns))
 
+    def _blinded(self) -> None:
+        """The watch is given up: nobody would see a KILL file, so nothing is opened until an operator resumes."""
+        self._blind = True
+        self.broken(InvariantBroken(at_ns=self._schedule.now_ns, invariant="I17", halts=True,
+                                    text="the watch over the KILL file, the clocks and storage has failed too often"))
+        self.inbox.interrupt()
+
     # ------------------------------------------------------------------------------------------------- the run
 
     async def run(self, *, signals: ProcessSignals | None = None, helpers: Helpers = ()) -> LiveRun:
@@ -183,7 +193,7 @@ class Daemon:
             if signals is not None:
                 signals.forward_to(self, asyncio.get_running_loop())
             await self._run_tasks(helpers)
-        except BaseException:
+        except BaseException:  # however the run is left, cancelled too: the writer's thread ends with it
             self.writer.abandon()
             raise
         self._log.info(LogEvent.RUN_ENDED, ended=self._ended, events=self.events)
@@ -191,11 +201,12 @@ class Daemon:
                        ended=self._ended, trace_hash=self._trace.hexdigest(), snapshot_seq=self._snapshot_seq)
 
     async def _run_tasks(self, helpers: Helpers) -> None:
-        watch = Watch(self)
         async with asyncio.TaskGroup() as tasks, asyncio.TaskGroup() as lanes:
             supervisor = Supervisor(tasks, self.clock, self.alert)
             self._senders.attach(lanes)
-            supervisor.start("watch", watch.run)
+            watch = Watch(self)
+            self._start_watch = lambda: supervisor.start("watch", watch.run, self._blinded)
+            self._start_watch()
             supervisor.start("alerts", self.alerts.run)
             for name, helper in helpers:
                 supervisor.start(name, lambda helper=helper: helper(self))  # type: ignore[misc]
@@ -327,8 +338,12 @@ class Daemon:
     def _after_order(self, control: Control) -> None:
         if control.action is OperatorAction.STOP and self._stop_until_ns is None:
             self._stop_until_ns = self.clock.monotonic_ns() + int(self.params.stop_wait_s * 1e9)
-        elif control.action is OperatorAction.RESUME and not self.inbox.kill_waits and self.latch.is_set:
-            self._unlatch(control)
+        elif control.action is OperatorAction.RESUME and not self.inbox.kill_waits:
+            if self.latch.is_set:
+                self._unlatch(control)
+            if self._blind:
+                self._blind = False
+                self._start_watch()
 
     def _unlatch(self, control: Control) -> None:
         """The engine may refuse to resume (no reason given): the latch holds as long as it is halted."""

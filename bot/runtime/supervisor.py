@@ -37,9 +37,15 @@ class Supervisor:
         """The run ends with this task's failure: it leaves the group, and the process starts anew."""
         return self._start(name, self._once(work))
 
-    def start(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        """Started again after a failure, at most `RESTARTS_MAX` times in ten minutes; then given up with an alert."""
-        return self._start(name, self._again_and_again(name, work))
+    def start(self, name: str, work: Callable[[], Awaitable[None]],
+              on_given_up: Callable[[], None] | None = None) -> asyncio.Task[None]:
+        """Started again after a failure, at most `RESTARTS_MAX` times in ten minutes; then given up with an alert.
+
+        `on_given_up`: what must not go on without it is told so.
+        """
+        if name in self.given_up:
+            self.given_up.remove(name)
+        return self._start(name, self._again_and_again(name, work, on_given_up))
 
     def alive(self) -> dict[str, bool]:
         """Which tasks run."""
@@ -61,7 +67,8 @@ class Supervisor:
     async def _once(self, work: Callable[[], Awaitable[None]]) -> None:
         await work()
 
-    async def _again_and_again(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _again_and_again(self, name: str, work: Callable[[], Awaitable[None]],
+                               on_given_up: Callable[[], None] | None) -> None:
         failures: deque[int] = deque(maxlen=RESTARTS_MAX + 1)
         while True:
             try:
@@ -76,5 +83,7 @@ class Supervisor:
                     self._log.error(LogEvent.TASK_GIVEN_UP, task=name)
                     self._alert(Alert(name="task_given_up", text=f"{name} failed {len(failures)} times: {error!r}",
                                       page=True))
+                    if on_given_up is not None:
+                        on_given_up()
                     return
             await asyncio.sleep(_BACKOFF_S * len(failures))

@@ -13,7 +13,7 @@ from bot.runtime.clock import JumpWatch, SystemClock
 from bot.runtime.inbox import Inbox
 from bot.runtime.journal_writer import JournalWriter
 from bot.runtime.params import RuntimeParams
-from bot.storage.kill_latch import KillLatch
+from bot.storage.kill_latch import KillLatch, holds
 from bot.telemetry.names import LogEvent
 
 _RETRY_NS: Final = 1_000_000_000
@@ -75,7 +75,9 @@ class Watch:
     def _look_for_kill_file(self) -> None:
         is_set = self._daemon.latch.is_set
         if is_set and not self._latched and not self._daemon.latch.known:
-            self._daemon.order(OperatorAction.KILL, actor="file", reason=self._daemon.latch.found())
+            reason = self._daemon.latch.found()
+            self._daemon.order(OperatorAction.KILL_HOLD if holds(reason) else OperatorAction.KILL, actor="file",
+                               reason=reason)
         self._latched = is_set
 
     def _note_lag(self, lag_ns: int) -> None:

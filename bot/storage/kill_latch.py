@@ -2,7 +2,7 @@
 
 Two places keep it, the account's folder and the machine's runtime folder; any one found holds. In each a block is
 reserved beforehand (`KILL.reserve`): setting the latch overwrites it in place, syncs, and renames it to `KILL`, none of
-which needs new space. An operator sets it by hand with `touch KILL`.
+which needs new space. An operator sets it by hand with `touch KILL`. A folder that cannot be looked into counts as set.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class KillLatch:
     @property
     def is_set(self) -> bool:
         """Whether an opening order must stay here; read before each of them (two `stat` calls)."""
-        return bool(self._memory) or any(os.path.lexists(place) for place in self._places)
+        return bool(self._memory) or any(_look(place)[0] for place in self._places)
 
     @property
     def known(self) -> bool:
@@ -51,7 +51,10 @@ class KillLatch:
         if self._memory:
             return self._memory
         for place in self._places:
-            if os.path.lexists(place):
+            there, trouble = _look(place)
+            if trouble:  # nothing says that it must end flat
+                return f"{OperatorAction.KILL_HOLD.value}: {place} cannot be looked at ({trouble})"
+            if there:
                 return _reason(place) or f"{place.name} file found"
             reason = _reason(_reserve_path(place))
             if reason:  # written in place, but the rename did not survive
@@ -95,6 +98,17 @@ class KillLatch:
 def holds(reason: str) -> bool:
     """Whether a latch of this reason keeps positions (`kill --hold`); any other ends flat."""
     return reason.startswith(OperatorAction.KILL_HOLD.value)
+
+
+def _look(place: Path) -> tuple[bool, str]:
+    """Whether a place counts as set, and why it could not be looked at: where a KILL may stand unseen, one does."""
+    try:
+        os.lstat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return False, ""
+    except OSError as error:
+        return True, error.strerror or "unknown error"
+    return True, ""
 
 
 def _reserve_path(place: Path) -> Path:

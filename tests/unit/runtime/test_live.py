@@ -16,6 +16,7 @@ from bot.domain.commands import AnyCommand, FitModels, SubmitOrder
 from bot.domain.errors import Retryable
 from bot.domain.events import (
     Control,
+    InvariantBroken,
     MarketEvent,
     OperatorAction,
     OrderRejected,
@@ -25,6 +26,7 @@ from bot.domain.events import (
     StorageRestored,
 )
 from bot.domain.values import Nanos
+from bot.runtime import supervisor
 from bot.runtime.backtest import run_backtest
 from bot.runtime.crash_points import CrashPoints
 from bot.runtime.live import Daemon
@@ -33,6 +35,7 @@ from bot.runtime.model_fits import Fits, ModelFits
 from bot.runtime.params import RuntimeParams
 from bot.runtime.process_signals import ProcessSignals
 from bot.runtime.replay import replay_journal
+from bot.runtime.watch import Watch
 from bot.storage.journal import Journal
 from bot.storage.journal_rows import Batch, Identity, Row
 from bot.storage.kill_latch import KillLatch
@@ -177,6 +180,53 @@ def test_a_kill_file_that_appears_is_a_kill(tmp_path: Path) -> None:
     stage.run(script)
     controls = [event for event in stage.engine.seen if isinstance(event, Control)]
     assert (controls[0].action, controls[0].actor) == (OperatorAction.KILL, "file")
+
+
+def test_F79_a_file_that_says_hold_holds(tmp_path: Path) -> None:
+    """Whoever wrote it, its first word counts."""
+    stage = Stage(tmp_path, events=minute_marks(100_000), watch_ms=5)
+
+    async def script(daemon: Daemon) -> None:
+        await asyncio.sleep(0.05)
+        (tmp_path / "KILL").write_text("kill_hold by cli: lunch")
+        await until(lambda: any(isinstance(event, Control) for event in stage.engine.seen))
+        daemon.request_stop("test")
+
+    stage.run(script)
+    controls = [event for event in stage.engine.seen if isinstance(event, Control)]
+    assert (controls[0].action, controls[0].actor) == (OperatorAction.KILL_HOLD, "file")
+
+
+def test_F79_without_a_watch_over_the_kill_file_nothing_is_opened(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given up, it halts and pages; a resume starts it again, and what it then finds is a kill."""
+    monkeypatch.setattr(supervisor, "_BACKOFF_S", 0.001)
+    stage = Stage(tmp_path, events=minute_marks(1_000_000), watch_ms=1)
+    blind = [True]
+    plain = Watch._look_for_kill_file
+
+    def look(watch: Watch) -> None:
+        if blind[0]:
+            raise OSError("no eyes")
+        plain(watch)
+
+    monkeypatch.setattr(Watch, "_look_for_kill_file", look)
+
+    def halts() -> list[InvariantBroken]:
+        return [event for event in stage.engine.seen if isinstance(event, InvariantBroken)]
+
+    async def script(daemon: Daemon) -> None:
+        await until(lambda: bool(halts()))
+        blind[0] = False
+        daemon.order(OperatorAction.RESUME, "test", "eyes again")
+        await until(lambda: any(isinstance(event, Control) for event in stage.engine.seen))
+        (tmp_path / "KILL").touch()
+        await until(lambda: any(isinstance(event, Control) and event.action is OperatorAction.KILL
+                                for event in stage.engine.seen))
+        daemon.request_stop("test")
+
+    stage.run(script)
+    assert [(event.invariant, event.halts) for event in halts()] == [("I17", True)]
 
 
 def test_only_a_resume_that_the_engine_accepts_clears_the_latch(tmp_path: Path) -> None:

@@ -104,3 +104,27 @@ def test_where_nothing_can_be_written_memory_holds_and_says_so(tmp_path: Path) -
     assert len(latch.set("x")) == 1
     assert latch.is_set
     assert latch.found() == "x"
+
+
+@pytest.mark.parametrize(("error", "counts"), [
+    (errno.EACCES, True), (errno.EIO, True), (errno.ELOOP, True), (errno.ENOENT, False), (errno.ENOTDIR, False),
+])
+def test_F79_a_folder_that_cannot_be_looked_into_counts_as_set(
+        places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, error: int, counts: bool) -> None:
+    """Fail closed: a KILL may stand there. It holds, for nobody has said that it must end flat; no folder has none."""
+    latch = KillLatch(*places)
+    latch.reserve()
+    plain = os.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        if path == places[1]:
+            raise OSError(error, os.strerror(error))
+        return plain(path)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    assert latch.is_set is counts
+    assert not latch.known
+    expected = f"kill_hold: {places[1]} cannot be looked at ({os.strerror(error)})"
+    assert latch.found() == (expected if counts else "")
+    monkeypatch.undo()
+    assert not latch.is_set
