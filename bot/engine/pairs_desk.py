@@ -229,7 +229,7 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
 
 def leg_situation(turn: Turn, owner: Owner, leg: InstrumentId) -> LegSituation:
     """What the ledger holds for an owner, what is out, and the quote if there is one."""
-    working = doubtful = reducing = 0
+    working = gross = doubtful = reducing = 0
     resting: list[OrderId] = []
     resting_ticks: int | None = None
     for order_id in turn.state.live_orders:
@@ -238,12 +238,11 @@ def leg_situation(turn: Turn, owner: Owner, leg: InstrumentId) -> LegSituation:
         if intent.owner != owner or intent.instrument != leg:
             continue
         remaining = turn.lots_now(order)
-        signed = remaining * int(intent.side)
         if order.state in (OrderState.UNKNOWN, OrderState.SETTLING) or order.doubt_since_ns is not None:
-            doubtful += signed or 1  # an order in doubt is never nothing
+            doubtful += remaining or 1  # an order in doubt is never nothing
             reducing += remaining if intent.reduces_owner else 0
         else:
-            working += signed
+            working, gross = working + remaining * int(intent.side), gross + remaining
             if intent.time_in_force is not TimeInForce.IOC:
                 resting.append(order_id)
                 resting_ticks = resting_ticks or intent.limit_price_ticks
@@ -251,7 +250,7 @@ def leg_situation(turn: Turn, owner: Owner, leg: InstrumentId) -> LegSituation:
     return LegSituation(
         instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, owner),
         quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
-        working_lots=working, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
+        working_lots=working or gross, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
         resting_ticks=resting_ticks, net=turn.ledger.net(leg),
         reachable=venue_reachable(turn, leg),
     )

@@ -22,9 +22,10 @@ class LegSituation(msgspec.Struct, frozen=True, kw_only=True):
     """None while the instrument has no quote (halted, missing bar)."""
     quote_ns: Nanos
     working_lots: int = 0
-    """Signed remaining lots of orders that are sent or open and not in doubt."""
+    """Signed remaining lots of orders that are sent or open and not in doubt; where a late order of one side stands
+    against one of the other and nothing would be left, all of them: what is out is never nothing."""
     doubtful_lots: int = 0
-    """Signed remaining lots of orders whose outcome is unknown or overdue."""
+    """Remaining lots of orders whose outcome is unknown or overdue, both sides together."""
     doubtful_reducing_lots: int = 0
     """The part of `doubtful_lots` that would reduce the leg (unsigned)."""
     resting: tuple[OrderId, ...] = ()

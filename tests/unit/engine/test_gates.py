@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from bot.domain.commands import Alert, SubmitOrder
@@ -20,13 +21,14 @@ from bot.domain.events import (
     ReferenceRate,
     TradingHalted,
 )
-from bot.domain.values import NS_PER_S, Side, Wallet
+from bot.domain.values import NS_PER_S, OrderId, Side, Wallet
 from bot.engine import pairs_desk
 from bot.engine.engine import Engine
 from bot.engine.exposure import exposure_of, futures_equity_usd, gross_worst_usd
 from bot.engine.params import EngineParams
 from bot.engine.step import Step
 from bot.engine.turn import Turn
+from bot.execution.order_states import Order, OrderState
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import PairState
 from bot.risk.modes import Mode
@@ -267,6 +269,23 @@ def test_orders_that_are_out_count_as_if_they_had_filled() -> None:
     assert gross_worst_usd(turn, ALPHA)[:2] == pytest.approx((expected, expected))
     alone.take(OrderClosed(alone.after(0.1), ALPHA, name, OrderStatus.EXPIRED, 0))
     assert gross_worst_usd(turn, ALPHA)[0] == 0.0
+
+
+@pytest.mark.parametrize("state", [OrderState.OPEN, OrderState.UNKNOWN])
+def test_R2_two_orders_that_face_each_other_are_not_nothing(state: OrderState) -> None:
+    """A late order of one side and a new one of the other: the leg is busy until both are over."""
+    drive = Drive().run_to_note("parent_started")
+    (name,) = drive.engine.state.live_orders
+    order = drive.engine.state.orders[name]
+    other = OrderId(f"{name}x")
+    facing = msgspec.structs.replace(order.intent, order_id=other, side=order.intent.side.opposite, reduces_owner=True)
+    for each, intent in ((name, order.intent), (other, facing)):
+        drive.engine.state.orders[each] = Order(intent=intent, sent_ns=drive.now, state=state)
+        drive.engine.state.live_orders[each] = None
+    turn = Turn(drive.engine.state, drive.engine.ledger, drive.engine.params, drive.now)
+    leg = pairs_desk.leg_situation(turn, order.intent.owner, order.intent.instrument)
+    assert not leg.quiet
+    assert (leg.working_lots or leg.doubtful_lots) == 2 * order.intent.quantity_lots
 
 
 def test_a_leg_does_not_leave_when_risk_would_refuse_its_hedge() -> None:
