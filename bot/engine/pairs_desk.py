@@ -145,6 +145,7 @@ def _with_hedge(turn: Turn, pair: Pair, wanted: WantedOrder, long: LegSituation,
     smaller = opening_lots(first.instrument, wanted.side, base)
     matched = opening_lots(other.instrument, side, base)
     if not (tradable(first.instrument, smaller, wanted.limit_ticks) and tradable(other.instrument, matched, ticks)):
+        turn.refusals[-1] = msgspec.structs.replace(turn.refusals[-1], shrunk_to_lots=0)  # of no use to the pair
         return None
     return msgspec.structs.replace(wanted, lots=smaller)
 

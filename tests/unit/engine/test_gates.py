@@ -21,14 +21,16 @@ from bot.domain.events import (
     ReferenceRate,
     TradingHalted,
 )
+from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, OrderId, Side, Wallet
-from bot.engine import pairs_desk
+from bot.engine import orders_desk, pairs_desk
 from bot.engine.engine import Engine
 from bot.engine.exposure import exposure_of, futures_equity_usd, gross_worst_usd
 from bot.engine.params import EngineParams
 from bot.engine.step import Step
 from bot.engine.turn import Turn
 from bot.execution.order_states import Order, OrderState
+from bot.execution.pair_moves import WantedOrder
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import PairState
 from bot.risk.modes import Mode
@@ -308,3 +310,32 @@ def test_a_pair_over_a_limit_is_opened_at_what_both_legs_may_be() -> None:
     assert 0 < float(-held * mark) <= 0.05 * futures_equity_usd(
         Turn(drive.engine.state, drive.engine.ledger, drive.engine.params, drive.now), ALPHA) * 1.001
     assert abs(drive.quantity(SPOT) + held) < PERP.lot_size
+
+
+def test_a_room_too_small_for_the_other_leg_opens_nothing() -> None:
+    """Six lots of the perp would pass; with the step that is kept free five are left, below the venue's 5 USD."""
+    drive = Drive(params=EngineParams(risk=RiskLimits(perp_leverage_max=6.5e-4))).run_to_note("pair_abandoned")
+    assert drive.orders == []
+    refused = [refusal for step in drive.steps for refusal in step.refusals]
+    assert {(each.limit, each.shrunk_to_lots) for each in refused} == {("perp_leverage_max", 0)}
+    assert all(6.0 < each.allowed < 7.0 for each in refused)
+
+
+def test_a_hedge_beyond_a_limit_leaves_at_what_is_left_of_it() -> None:
+    """Half hedged is safer than not at all: order, throttle and record all have the smaller size."""
+    alone = Alone(Drive().run_to_note("pair_opened"))
+    state, now = alone.engine.state, alone.now
+    turn = Turn(state, alone.engine.ledger, alone.engine.params, now)
+    gross, equity = gross_worst_usd(turn, ALPHA)[0], float(turn.equity_usd())
+    turn.params = EngineParams(risk=RiskLimits(gross_leverage_max=(gross + 500.0) / equity))
+    ticks = state.market.quotes[PERP.id][1].bid_ticks
+    wanted = WantedOrder(instrument=PERP.id, side=Side.SELL, lots=1_000, limit_ticks=ticks,
+                         time_in_force=TimeInForce.IOC, purpose="hedge", reduces_owner=False)
+    assert orders_desk.place(turn, alone.drive.pair.pair_id, wanted, "p")
+    (sent,) = [command.order.intent for command in turn.commands if isinstance(command, SubmitOrder)]
+    assert 495 <= sent.quantity_lots <= 500
+    assert state.orders[sent.order_id].intent == sent
+    assert state.recent_opens[-1][1] == pytest.approx(float(PERP.quantity(sent.quantity_lots) * PERP.price(ticks)))
+    (cut,) = turn.refusals
+    assert (cut.limit, cut.shrunk_to_lots) == ("gross_leverage_max", sent.quantity_lots)
+    assert cut.intent.quantity_lots == 1_000
