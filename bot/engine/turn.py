@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
+
+import msgspec
 
 from bot.domain.commands import Alert, AnyCommand, ReadAccount, Transfer
 from bot.domain.errors import Unavailable
@@ -18,6 +21,8 @@ from bot.engine.view import AlertView
 from bot.execution.order_states import Order
 from bot.portfolio.ledger import Ledger
 from bot.risk.modes import Reason
+
+_CENT: Final = Decimal("0.01")
 
 
 class Turn:
@@ -76,7 +81,14 @@ class Turn:
         self.commands.append(ReadAccount(venue.venue, venue.read_id, venue.cursor))
 
     def transfer(self, command: Transfer, why: str) -> None:
-        """Move cash between our wallets; it is in transit in the ledger from here."""
+        """Move cash between our wallets; it is in transit in the ledger from here.
+
+        No two that are out from one wallet have one amount: if one of them is lost, its amount must tell which.
+        """
+        out = {each.amount_usd for each in self.ledger.state.transfers.values()
+               if (each.venue_from, each.wallet_from) == (command.venue_from, command.wallet_from)}
+        while command.amount_usd in out and command.amount_usd > _CENT:
+            command = msgspec.structs.replace(command, amount_usd=command.amount_usd - _CENT)
         self.ledger.begin_transfer(command)
         self.state.venues[command.venue_from].moved_ns = self.now_ns
         self.state.transfers[command.transfer_id] = self.now_ns

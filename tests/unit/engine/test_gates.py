@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from bot.domain.commands import Alert, SubmitOrder
+from bot.domain.commands import Alert, SubmitOrder, Transfer
 from bot.domain.events import (
     AnyEvent,
     DeadlineReached,
@@ -156,6 +156,17 @@ def test_a_transfer_whose_command_never_left_is_taken_back() -> None:
     assert alone.engine.state.transfers
     assert "transfer_failed" in names(alone.take(alone.report(futures_usd=there)))
     assert alone.engine.ledger.wallets(ALPHA).futures_usd == there
+
+
+def test_transfers_from_one_wallet_are_told_apart_by_their_amounts() -> None:
+    """Two of 1 USD, of which one never left: had both one amount, nobody could say which is still to come."""
+    drive = Drive().run_to_note("parent_started")
+    turn = Turn(drive.engine.state, drive.engine.ledger, drive.engine.params, drive.now)
+    for number in range(3):
+        turn.transfer(Transfer(f"x{number}", ALPHA, Wallet.SPOT, ALPHA, Wallet.FUTURES, Decimal(1)), "a test")
+    turn.transfer(Transfer("y", ALPHA, Wallet.FUTURES, ALPHA, Wallet.SPOT, Decimal(1)), "a test")
+    sent = [command.amount_usd for command in turn.commands if isinstance(command, Transfer)]
+    assert sent == [Decimal(1), Decimal("0.99"), Decimal("0.98"), Decimal(1)]
 
 
 def test_market_news_of_every_kind_is_folded_without_a_word() -> None:
