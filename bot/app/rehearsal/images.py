@@ -20,7 +20,7 @@ DATABASES: Final = ("journal.db", "venue.db")
 BLOCK: Final = 4_096
 SECTOR: Final = 512
 _LOG_HEADER: Final = 32
-_COPIED: Final = ("BALLAST", "*.sock", "*-shm", "*.log", "lock", "stderr", "A", "B")
+_COPIED: Final = ("*BALLAST*", "*.sock", "*-shm", "*.log", "lock", "stderr", "A", "B")
 
 
 def photograph(folder: Path, to: Path) -> None:

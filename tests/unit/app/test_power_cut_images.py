@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.app.rehearsal.images import SECTOR, build_image, torn
+from bot.app.rehearsal.images import SECTOR, build_image, photograph, torn
 from bot.app.rehearsal.points import kill_points, power_cuts
 from bot.runtime.crash_points import NAMES
 from bot.venues.simulated.streams import Streams
@@ -68,6 +68,16 @@ def test_a_log_begun_anew_has_its_header_before_its_frames(tmp_path: Path) -> No
         build_image(before, after, image, lambda: streams.uniform("image"))
         log = (image / "journal.db-wal").read_bytes()
         assert b"n" not in log or log[:32] == b"N" * 32
+
+
+def test_a_photograph_leaves_out_what_another_thread_may_be_writing(tmp_path: Path) -> None:
+    """The ballast is made beside everything else and is not of the account; it may be gone before it is copied."""
+    account = tmp_path / "account"
+    account.mkdir()
+    for name in ("journal.db", "BALLAST", ".BALLAST.new", "lock", "control.sock", "KILL"):
+        (account / name).write_bytes(b"x")
+    photograph(account, tmp_path / "copy")
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["KILL", "journal.db"]
 
 
 def test_a_quarter_dies_between_commit_and_send_and_a_quarter_between_send_and_answer() -> None:
