@@ -113,6 +113,10 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
             show_ticks(turn)
         elif wake_ns is None or wake_ns <= turn.now_ns:
             wake_ns = Nanos(turn.now_ns + NS_PER_S)
+    if _hurries(pair) and any(_unquoted(turn, leg) for leg in (long, short)):
+        show_ticks(turn)  # what has to leave waits for a quote no longer than the feed takes
+        soon_ns = Nanos(turn.now_ns + NS_PER_S)
+        wake_ns = soon_ns if wake_ns is None else min(wake_ns, soon_ns)
     for instrument, quantity in moves.dust:
         turn.revalue_owner(pair.pair_id)
         turn.revalue(instrument)
@@ -158,6 +162,15 @@ def _with_share(turn: Turn, pair: Pair, name: str, keys: dict[str, str]) -> dict
         keys["notional_pct"] = f"{share:.6f}"
         pair.unhedged_peak_usd = ZERO
     return keys
+
+
+def _hurries(pair: Pair) -> bool:
+    return pair.state is PairState.UNWINDING or (pair.parent is not None and pair.parent.urgent)
+
+
+def _unquoted(turn: Turn, leg: LegSituation) -> bool:
+    """A market that trades, and of which there is no quote yet: its rules have just changed."""
+    return leg.quote is None and leg.instrument.id not in turn.state.market.halted
 
 
 def show_ticks(turn: Turn) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from bot.domain.commands import Alert, CancelOrder, SubmitOrder
+from bot.domain.commands import Alert, CancelOrder, ShowTicks, SubmitOrder
 from bot.domain.events import (
     AnyEvent,
     Control,
@@ -20,7 +20,7 @@ from bot.domain.events import (
     Quotes,
 )
 from bot.domain.instrument import Instrument
-from bot.domain.values import DUST, NS_PER_HOUR, NS_PER_MINUTE, Nanos
+from bot.domain.values import DUST, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Nanos
 from bot.engine.params import EngineParams
 from bot.execution.params import ExecutionParams
 from bot.portfolio.pairs import PairState
@@ -99,6 +99,20 @@ def test_F34_F47_a_kill_says_what_a_coarser_lot_keeps_it_from_closing() -> None:
     left = [command for command in drive.commands if isinstance(command, Alert) and command.page]
     assert {"unclosable", "kill_left_dust"} <= {alert.name for alert in left}
     assert any(f"{rest:f} {PERP.id}" in alert.text for alert in left)
+
+
+def test_F47_what_has_to_leave_asks_for_ticks_while_a_new_grid_has_no_quote() -> None:
+    """A kill just after the change: the pair is looked at every second, not at the feed's next minute."""
+    drive = regridded(PERP, 60.5)
+    drive.run_to_note("pair_opened").run_to_note("rules_changed")
+    assert drive.engine.state.market.quote(PERP.id) is None
+    before = len(drive.commands)
+    drive.control(OperatorAction.KILL)
+    drive.run(2.5 / 3600)
+    assert any(isinstance(command, ShowTicks) for command in drive.commands[before:])
+    wake_ns = drive.engine.state.wake_ns
+    assert wake_ns is not None
+    assert wake_ns <= drive.now + NS_PER_S
 
 
 def test_F47_a_pair_that_grows_rests_at_what_it_has_and_its_step_is_the_new_one() -> None:
