@@ -147,8 +147,14 @@ def _ended(turn: Turn, rules: Instrument) -> None:
     market.quotes.pop(instrument, None)
     market.halted[instrument] = "delisted"
     pairs = [pair for pair in _pairs_on(turn, instrument) if turn.ledger.quantity(instrument, pair.pair_id)]
-    if abs(turn.ledger.net(instrument)) < rules.lot_size:
-        hedge_desk.park(turn, instrument)  # of less than a lot no venue settles anything
+    if abs(turn.ledger.net(instrument)) < rules.lot_size:  # of less than a lot no venue settles anything
+        hedge_desk.park(turn, instrument)
+        for pair in pairs if rules.is_perp else ():  # what owners hold against each other ends among themselves
+            turn.revalue_owner(pair.pair_id)
+            held = turn.ledger.quantity(instrument, pair.pair_id)
+            turn.ledger.move_owner(instrument, pair.pair_id, DUST, held)
+            pairs_desk.close(turn, pair.pair_id, "delisting", urgent=True)
+        pairs = [] if rules.is_perp else pairs
     hedged = turn.ledger.quantity(instrument, HEDGE)
     if not pairs and not hedged:
         del turn.state.delistings[instrument]

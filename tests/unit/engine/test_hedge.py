@@ -464,6 +464,25 @@ def test_what_no_venue_settles_is_parked_at_the_end_of_its_market() -> None:
     assert PERP.id not in drive.engine.state.delistings
 
 
+def test_what_a_pair_and_another_hold_against_each_other_ends_among_themselves() -> None:
+    """The venue's net is nothing and nothing will be settled: the pair is rid of the leg, and its other leg leaves."""
+    drive = Drive().run_to_note("pair_opened").run(0.1)
+    ledger, pair = drive.engine.ledger, drive.pair
+    short = ledger.quantity(PERP.id, pair.pair_id)
+    assert short < 0
+    book = ledger.state.books[PERP.id]
+    book.quantity = Decimal(0)  # another owner, left out here, is long as much
+    turn = turn_of(drive)
+    lifecycle_desk.take_rules(turn, [msgspec.structs.replace(PERP, delist_ns=Nanos(drive.now - NS_PER_S))])
+    lifecycle_desk.run_due(turn)
+    assert ledger.quantity(PERP.id, pair.pair_id) == 0
+    assert ledger.quantity(PERP.id, DUST) == short
+    assert pair.parent is not None
+    assert pair.parent.target_base == 0
+    assert pair.parent.urgent
+    assert PERP.id not in drive.engine.state.delistings
+
+
 def test_a_settlement_that_does_not_come_is_told() -> None:
     """Held a quarter of an hour after the end of its market: a person is paged, and it is looked for again."""
     drive = alone().run(2.0)
