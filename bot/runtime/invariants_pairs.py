@@ -20,6 +20,9 @@ NOTICE_NS: Final = 120 * NS_PER_S
 """A trade that no stream told us is found by the 60 s reconciliation, whose reads may fail and be late."""
 LEG_STUCK_NS: Final = 600 * NS_PER_S
 """Without faults a pair is whole again long before this."""
+_DRIFT: Final = Decimal("1.1")
+"""A rest just below a venue's minimum may be worth more a moment later: no fill has broken anything, and its next
+look at the pair sells it."""
 
 
 class PairInvariants:
@@ -112,5 +115,6 @@ class PairInvariants:
         quote = engine.state.market.quote(leg)
         if quote is None:
             return ZERO
-        lots = rules.notional_min_usd / rules.price(quote.bid_ticks) // rules.lot_size + 1
+        least_usd = rules.notional_min_usd * _DRIFT
+        lots = least_usd / rules.price(quote.bid_ticks) // rules.lot_size + 1
         return lots * rules.lot_size
