@@ -46,12 +46,13 @@ class LogSink:
             self._file.emit(logging.makeLogRecord({"msg": json_line}))
 
     def close(self) -> None:
-        """Tell what was held back, and close the file."""
+        """Tell what was held back, and close the file; a line that comes later goes to the stream only."""
         for line in self.repeats.untold():
             text = msgspec.json.encode(line).decode()
             self.write(text, text)
         if self._file is not None:
             self._file.close()
+            self._file = None  # the handler would open it again for a late line of another thread
 
     def _file_failed(self, record: logging.LogRecord) -> None:
         self.file_failures += 1

@@ -47,6 +47,18 @@ def test_lines_for_people_are_for_the_stream_only(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "x.log").read_text())["epoch"] == 7
 
 
+def test_a_line_after_the_end_opens_no_file_again(tmp_path: Path) -> None:
+    """Another thread's last word goes to the stream."""
+    stream = io.StringIO()
+    sink = configure_logging(stream=stream, path=tmp_path / "x.log")
+    structlog.get_logger().warning(LogEvent.HEARTBEAT)
+    sink.close()
+    (tmp_path / "x.log").unlink()
+    structlog.get_logger().info(LogEvent.RUN_ENDED)
+    assert "run_ended" in stream.getvalue()
+    assert not (tmp_path / "x.log").exists()
+
+
 def test_F90_outside_text_cannot_break_a_line_or_fill_it() -> None:
     """Control characters and long texts are cut."""
     stream = io.StringIO()
