@@ -290,6 +290,7 @@ def permissions_of(turn: Turn, legs: tuple[InstrumentId, ...]) -> Permissions:
     runs = modes.mode() is Mode.RUN and turn.state.session.trading
     return Permissions(
         exits=all(venue_reachable(turn, leg) for leg in legs),
+        ends_flat=turn.state.killed_flatten,
         opens=runs and not blocked,
         opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
         settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,

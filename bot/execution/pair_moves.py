@@ -59,6 +59,8 @@ class Permissions(msgspec.Struct, frozen=True, kw_only=True):
     """No new slices before this instant; hedges, trims and exits on other grounds go on."""
     exits: bool = True
     """Both venues can be reached with a key that works: a patient exit would else leave one leg alone."""
+    ends_flat: bool = False
+    """A kill that ends flat: after R9's ten seconds the leg that can leave leaves, although the other cannot."""
     makers: bool = False
     """Slices may rest in the book: makers are on, the feed shows ticks, and few orders were sent of late."""
 

@@ -63,18 +63,22 @@ def restore(
             moves.cancel_resting(longer)
         moves.wake(now_ns + int(params.retry_s * NS_PER_S))
         return
-    order = _trim(pair, longer, abs(gap), age_ns, params)
-    if order is not None:
-        _tried(pair, now_ns, params, moves, order)
+    trim = _trim(pair, longer, abs(gap), age_ns, params)
+    # a venue that takes nothing keeps the longer leg where it is; a kill does not leave the other venue waiting for it
+    stuck = allowed.ends_flat and age_ns >= unwind_ns and shorter.quiet
+    exit_alone = _trim(pair, shorter, abs(shorter.quantity), age_ns, params) if stuck else None
+    orders = [order for order in (trim, exit_alone) if order is not None]
+    if orders:
+        _tried(pair, now_ns, params, moves, *orders)
     else:
         moves.wake(now_ns + int(params.retry_s * NS_PER_S))
 
 
-def _tried(pair: Pair, now_ns: Nanos, params: ExecutionParams, moves: Moves, order: WantedOrder) -> None:
+def _tried(pair: Pair, now_ns: Nanos, params: ExecutionParams, moves: Moves, *orders: WantedOrder) -> None:
     pair.tries += 1
     pair.next_try_ns = Nanos(now_ns + pause_ns(pair.fruitless, params.retry_s, params, quote_age_ns=0))
     pair.fruitless += 1
-    moves.orders.append(order)
+    moves.orders.extend(orders)
     moves.wake(pair.next_try_ns)
 
 

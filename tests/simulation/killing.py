@@ -46,8 +46,6 @@ class Measured:
     orders_open: int = 0
     held: int = 0
     """Venues that were not flat at the kill."""
-    tied: set[Venue] = field(default_factory=set)
-    """Venues of pairs that have a leg at the struck venue: a pair leaves with both legs together."""
     last_opening_s: float | None = None
     uncancelled: set[OrderId] = field(default_factory=set)
     cancels_s: float = 0.0
@@ -100,10 +98,6 @@ class Judge(Invariants):
             for venue in self._exchange.venues:
                 self._open |= set(self._exchange.account(venue).open)
                 self.found.held += not self._exchange.flat(venue)
-            for pair in self._mine.state.pairs.values():
-                venues = {self._mine.state.market.instruments[leg].venue for leg in pair.legs}
-                if pair.live and STRUCK in venues:
-                    self.found.tied |= venues
             self.found.orders_open, self.found.uncancelled = len(self._open), set(self._open)
 
     def seen(self, event: AnyEvent, step: Step, **dying: Any) -> None:

@@ -40,7 +40,7 @@ def late(found: Measured, row: FaultRow | None, *, more_s: float = 0.0, again_s:
         wrong.append(f"cancels: {found.cancels_s} s, {len(found.uncancelled)} never")
     for what, seconds, most_s in (("open", found.open_s, NONE_OPEN_S_MAX), ("not flat", found.unflat_s, FLAT_S_MAX)):
         for venue, last_s in seconds.items():
-            allowed_s = most_s + more_s + (AWAY_S if _may_be_away(row, venue, found.tied) else 0.0)
+            allowed_s = most_s + more_s + (AWAY_S if _may_be_away(row, venue) else 0.0)
             if row is not None and row.shape is Shape.CHANCE:
                 allowed_s += again_s
             if last_s > allowed_s:
@@ -55,12 +55,9 @@ def late(found: Measured, row: FaultRow | None, *, more_s: float = 0.0, again_s:
     return wrong
 
 
-def _may_be_away(row: FaultRow | None, venue: Venue, tied: set[Venue]) -> bool:
-    """Whether a lasting fault may keep this venue from answering, or the other leg of what is held there.
-
-    A leg whose other leg cannot leave stays: closed alone it would leave the other naked.
-    """
-    return row is not None and row.shape is Shape.WINDOW and (venue in {STRUCK, *tied} or not row.of_venue)
+def _may_be_away(row: FaultRow | None, venue: Venue) -> bool:
+    """Whether a lasting fault may keep this venue from answering."""
+    return row is not None and row.shape is Shape.WINDOW and (venue == STRUCK or not row.of_venue)
 
 
 def test_without_a_fault_the_bounds_hold() -> None:

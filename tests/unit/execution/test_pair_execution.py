@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from bot.domain.values import OrderId, Side
+from bot.domain.values import InstrumentId, OrderId, Side
 from bot.execution.pair_execution import advance, hedged_base, imbalance_base, tolerance_base
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
 from bot.execution.params import ExecutionParams
@@ -143,6 +144,32 @@ def test_a_trim_leaves_room_for_one_whose_outcome_is_unknown() -> None:
     """A reducing order in doubt may have filled: the next never crosses zero beside it."""
     each = broken(PairState.UNWINDING, opening=False)
     assert only(look(each, leg(SPOT, "0.5", doubtful=-400, reducing=400), SHORT)).lots == 100
+
+
+@pytest.mark.parametrize(("ends_flat", "seconds", "leave"), [
+    (True, 11.0, {SPOT.id, PERP.id}), (True, 5.0, {SPOT.id}), (False, 11.0, {SPOT.id}),
+])
+def test_F79_a_kill_closes_the_leg_that_can_leave_although_the_longer_one_cannot(
+    ends_flat: bool, seconds: float, leave: set[InstrumentId],
+) -> None:
+    """A venue that refuses every trim holds no other venue up for longer than R9's ten seconds; only after a kill."""
+    allowed = msgspec.structs.replace(SHUT, ends_flat=ends_flat)
+    each = pair(PairState.CLOSING, parent("0.3", "0", urgent=True))
+    long, short = leg(SPOT, "0.5"), leg(PERP, "-0.3")
+    look(each, long, short, 0.0, allowed)
+    moves = look(each, long, short, seconds, allowed)
+    assert {order.instrument for order in moves.orders} == leave
+    assert all(order.reduces_owner for order in moves.orders)
+    assert {order.lots for order in moves.orders if order.instrument == PERP.id} <= {300}
+
+
+def test_F79_a_leg_in_doubt_is_not_closed_beside_a_longer_one_that_is_stuck() -> None:
+    """Its order may have filled: what cannot be known is not sent twice."""
+    allowed = msgspec.structs.replace(SHUT, ends_flat=True)
+    each = pair(PairState.CLOSING, parent("0.3", "0", urgent=True))
+    look(each, leg(SPOT, "0.5"), leg(PERP, "-0.3"), 0.0, allowed)
+    moves = look(each, leg(SPOT, "0.5"), leg(PERP, "-0.3", doubtful=300, reducing=300), 11.0, allowed)
+    assert {order.instrument for order in moves.orders} == {SPOT.id}
 
 
 def test_where_opens_are_shut_the_longer_leg_is_trimmed_at_once() -> None:
