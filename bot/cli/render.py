@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from bot.cli.note_text import note_text
+from bot.cli.told import told_as
 from bot.cli.view_lines import (
     alert_lines,
     attribution_lines,
@@ -50,13 +51,7 @@ def as_view(view: Mapping[str, Any] | EngineView) -> EngineView:
     Raises:
         Unavailable: the JSON is not one that this version can read; the message says where and what to do.
     """
-    if isinstance(view, EngineView):
-        return view
-    try:
-        return msgspec.convert(view, EngineView)
-    except msgspec.ValidationError as error:
-        raise Unavailable(f"the running bot's status cannot be read ({error}): it is probably of another version; "
-                          "restart it or use its own `evenkeel`") from None
+    return view if isinstance(view, EngineView) else told_as(EngineView, view, "status")
 
 
 class _Status:

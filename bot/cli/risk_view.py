@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-import msgspec
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from bot.domain.errors import Unavailable
+from bot.cli.told import told_as
 from bot.research.number_text import instant, number, pct, words
 from bot.research.sheet import Cell, Column, Sheet
 from bot.risk.sheet import BetaRow, CoinRow, LimitRow, RiskSheet
@@ -33,13 +32,7 @@ def as_sheet(sheet: Mapping[str, Any] | RiskSheet) -> RiskSheet:
     Raises:
         Unavailable: the JSON is of another version of the program.
     """
-    if isinstance(sheet, RiskSheet):
-        return sheet
-    try:
-        return msgspec.convert(sheet, RiskSheet)
-    except msgspec.ValidationError as error:
-        raise Unavailable(f"the running bot's risk sheet cannot be read ({error}): it is probably of another version; "
-                          "restart it or use its own `evenkeel`") from None
+    return sheet if isinstance(sheet, RiskSheet) else told_as(RiskSheet, sheet, "risk sheet")
 
 
 def render_risk(sheet: Mapping[str, Any] | RiskSheet) -> RenderableType:

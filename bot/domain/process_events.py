@@ -44,6 +44,11 @@ class OperatorAction(Enum):
     ACKNOWLEDGE = "acknowledge"
 
 
+def latch_holds(reason: str) -> bool:
+    """Whether a kill latch of this reason keeps positions (`kill --hold`); any other ends flat."""
+    return reason.startswith(OperatorAction.KILL_HOLD.value)
+
+
 class Control(Event, frozen=True):
     """An operator's order; handled ahead of everything else."""
 

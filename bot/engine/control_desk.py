@@ -11,11 +11,13 @@ from bot.domain.events import (
     SessionStarted,
     StorageFailed,
 )
+from bot.domain.process_events import latch_holds
 from bot.domain.values import DUST, HEDGE, NS_PER_S, Nanos
 from bot.engine import (
     account_desk,
     breaker_desk,
     dust_desk,
+    dust_parking,
     hedge_desk,
     lifecycle_desk,
     orders_desk,
@@ -82,7 +84,7 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         venue.reported_ns = max(turn.now_ns, event.trade_from_ns)
         turn.state.modes.unblock_venue(venue.venue, "disconnected")
         account_desk.distrust(turn, venue, "start")
-    dust_desk.look_soon(turn)
+    dust_parking.look_soon(turn)
     if session.trading:
         begin_trading(turn)
         if kill_missed:
@@ -91,19 +93,15 @@ def on_session(turn: Turn, event: SessionStarted) -> None:
         turn.state.next_rebalance_ns = None
 
 
-def _holds(event: SessionStarted) -> bool:
-    """Whether the latch was set by `kill --hold`; any other kill ends flat."""
-    return event.latch.startswith(OperatorAction.KILL_HOLD.value)
-
-
 def _only_held(turn: Turn, event: SessionStarted) -> bool:
-    """Whether we hold pairs under a kill that was to hold, and the latch has been told since to end flat."""
-    return not _holds(event) and not turn.state.killed_flatten and any(pair.live for pair in turn.state.pairs.values())
+    """Whether we hold anything under a kill that was to hold, and the latch has been told since to end flat."""
+    held = hedge_desk.live(turn) or any(pair.live for pair in turn.state.pairs.values())
+    return held and not latch_holds(event.latch) and not turn.state.killed_flatten
 
 
 def _carry_out_latch(turn: Turn, event: SessionStarted) -> None:
     """The kill that stands in the latch alone."""
-    hold = _holds(event)
+    hold = latch_holds(event.latch)
     action = OperatorAction.KILL_HOLD if hold else OperatorAction.KILL
     order = Control(event.at_ns, action, "latch", event.latch)
     if hold:
@@ -174,7 +172,7 @@ def _resume(turn: Turn) -> None:
     turn.state.recent_opens.clear()
     throttle.forget(turn.state.throttle)
     turn.state.killed_flatten = False
-    dust_desk.look_soon(turn)
+    dust_parking.look_soon(turn)
     if "drawdown" in lifted:
         turn.state.stops.peak_usd = turn.equity_usd()
     if "daily_loss" in lifted:
@@ -192,7 +190,7 @@ def _kill(turn: Turn, event: Control) -> None:
     turn.note("mode_changed", mode=turn.state.modes.mode().value, reason="kill")
     orders_desk.cancel_all(turn)
     _close_all(turn, "kill", urgent=True)
-    dust_desk.look_soon(turn)
+    dust_parking.look_soon(turn)
     for venue in turn.state.venues.values():
         venue.flat_proven_ns = None
         turn.read_account(venue)

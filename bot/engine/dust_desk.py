@@ -22,11 +22,6 @@ FIRST_PAUSE_NS: Final = 5 * NS_PER_S
 LAST_PAUSE_NS: Final = 900 * NS_PER_S
 
 
-def look_soon(turn: Turn) -> None:
-    """Something may have changed: look with the next step."""
-    turn.state.dust_look_ns, turn.state.dust_tries = turn.now_ns, 0
-
-
 def run_due(turn: Turn) -> None:
     """Sell what can be sold; after each try a longer pause, for a book that takes nothing may go on doing so."""
     state = turn.state

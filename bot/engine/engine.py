@@ -18,6 +18,7 @@ from bot.engine import (
     dead_man,
     decision,
     dust_desk,
+    dust_parking,
     funding_desk,
     governing,
     hedge_desk,
@@ -218,7 +219,7 @@ class Engine:
             self.state.wake_ns = turn.now_ns  # what rests there is cancelled once this instant is complete
 
     def _on_instruments(self, turn: Turn, event: ev.InstrumentsChanged) -> None:
-        dust_desk.look_soon(turn)
+        dust_parking.look_soon(turn)
         if lifecycle_desk.on_instruments(turn, event):
             self.state.wake_ns = turn.now_ns  # acted upon once every market event of this instant is folded
         self._candidates = None

@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import Final
 
 from bot.domain.commands import Transfer
-from bot.domain.values import DUST, HEDGE, NS_PER_S, ZERO, InstrumentId, Nanos, Venue, Wallet
-from bot.engine import orders_desk, pairs_desk
+from bot.domain.values import HEDGE, NS_PER_S, ZERO, InstrumentId, Nanos, Venue, Wallet
+from bot.engine import dust_parking, orders_desk, pairs_desk
 from bot.engine.turn import Turn
 from bot.execution.hedge_execution import advance_hedge, grows
 from bot.execution.pair_moves import Permissions
@@ -145,21 +145,11 @@ def park(turn: Turn, instrument: InstrumentId) -> None:
     held = turn.ledger.quantity(instrument, HEDGE)
     if not held:
         return
-    _to_dust(turn, instrument, held)
+    dust_parking.park(turn, HEDGE, instrument, held)
     leg = turn.state.hedge.legs.get(instrument)
     if leg is not None:
         leg.parent, leg.target_base = None, ZERO
     turn.look(HEDGE)
-
-
-def _to_dust(turn: Turn, instrument: InstrumentId, quantity: Decimal) -> None:
-    """Less than a lot: a person is told, and it is sold once it makes up an order."""
-    turn.revalue(instrument)
-    turn.ledger.move_owner(instrument, HEDGE, DUST, quantity)
-    turn.state.dust_look_ns, turn.state.dust_tries = turn.now_ns, 0
-    turn.note("dust_parked", pair_id=HEDGE, instrument=instrument, quantity_base=quantity)
-    turn.alert("unclosable", f"{instrument}: {quantity:f} of the hedge is less than a lot and stays open; parked as "
-                             "dust", page=True)
 
 
 def on_grid(turn: Turn, instrument: InstrumentId) -> None:
@@ -215,7 +205,7 @@ def _look(turn: Turn, leg: HedgeLeg) -> None:
             leg.parent.deadline_ns = min(leg.parent.deadline_ns, turn.now_ns)
             wake_ns = Nanos(turn.now_ns + 1)
     for instrument, quantity in moves.dust:
-        _to_dust(turn, instrument, quantity)
+        dust_parking.park(turn, HEDGE, instrument, quantity)
     if _is_over(turn, leg):
         del hedge.legs[leg.instrument]
         turn.state.venues[turn.venue_of(leg.instrument)].reference_stale = True

@@ -8,8 +8,9 @@ import msgspec
 
 from bot.domain.commands import ShowTicks
 from bot.domain.orders import TimeInForce
-from bot.domain.values import DUST, NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
+from bot.domain.values import NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
 from bot.engine import makers, orders_desk
+from bot.engine.dust_parking import park
 from bot.engine.turn import Turn
 from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import advance, hedged_base, is_whole
@@ -118,14 +119,7 @@ def _carry_out(turn: Turn, pair: Pair, moves: Moves, long: LegSituation, short: 
         soon_ns = Nanos(turn.now_ns + NS_PER_S)
         wake_ns = soon_ns if wake_ns is None else min(wake_ns, soon_ns)
     for instrument, quantity in moves.dust:
-        turn.revalue_owner(pair.pair_id)
-        turn.revalue(instrument)
-        turn.ledger.move_owner(instrument, pair.pair_id, DUST, quantity)
-        turn.state.dust_look_ns, turn.state.dust_tries = turn.now_ns, 0
-        turn.note("dust_parked", pair_id=pair.pair_id, instrument=instrument, quantity_base=quantity)
-        if turn.state.market.instruments[instrument].is_perp:  # a venue that raised its lot leaves real exposure
-            turn.alert("unclosable", f"{instrument}: {quantity:f} is less than a lot and stays open; parked as dust",
-                       page=True)
+        park(turn, pair.pair_id, instrument, quantity)
     if wake_ns is not None and pair.state is not PairState.FLAT:
         turn.state.pair_wakes[pair.pair_id] = Nanos(max(wake_ns, turn.now_ns + 1))
 

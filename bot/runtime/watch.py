@@ -9,11 +9,12 @@ from typing import Final, Protocol
 import structlog
 
 from bot.domain.events import OperatorAction
+from bot.domain.process_events import latch_holds
 from bot.runtime.clock import JumpWatch, SystemClock
 from bot.runtime.inbox import Inbox
 from bot.runtime.journal_writer import JournalWriter
 from bot.runtime.params import RuntimeParams
-from bot.storage.kill_latch import KillLatch, holds
+from bot.storage.kill_latch import KillLatch
 from bot.telemetry.names import LogEvent
 
 _RETRY_NS: Final = 1_000_000_000
@@ -76,7 +77,7 @@ class Watch:
         is_set = self._daemon.latch.is_set
         if is_set and not self._latched and not self._daemon.latch.known:
             reason = self._daemon.latch.found()
-            self._daemon.order(OperatorAction.KILL_HOLD if holds(reason) else OperatorAction.KILL, actor="file",
+            self._daemon.order(OperatorAction.KILL_HOLD if latch_holds(reason) else OperatorAction.KILL, actor="file",
                                reason=reason)
         self._latched = is_set
 

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from bot.domain.process_events import OperatorAction
+from bot.domain.process_events import OperatorAction, latch_holds
 from bot.storage.durable_file import sync_folder, write_all
 
 _BLOCK_BYTES: Final = 4_096
@@ -68,7 +68,7 @@ class KillLatch:
         """
         text = (" ".join(reason.split()) or "kill")[:400]
         before = self.found()
-        if before and holds(text) and not holds(before):
+        if before and latch_holds(text) and not latch_holds(before):
             text = before
         self._memory = text
         failures = []
@@ -93,11 +93,6 @@ class KillLatch:
                 failures.append(f"{place}: kill latch not removed ({error.strerror}); remove it by hand")
         self._memory = ""
         return failures + self.reserve()
-
-
-def holds(reason: str) -> bool:
-    """Whether a latch of this reason keeps positions (`kill --hold`); any other ends flat."""
-    return reason.startswith(OperatorAction.KILL_HOLD.value)
 
 
 def _look(place: Path) -> tuple[bool, str]:
@@ -130,7 +125,7 @@ def _reserve(place: Path) -> None:
 
 def _write(place: Path, text: str) -> None:
     set_already = os.path.lexists(place)
-    if set_already and (holds(text) or not holds(_reason(place))):
+    if set_already and (latch_holds(text) or not latch_holds(_reason(place))):
         return
     path = place if set_already else _reserve_path(place)  # in place: a torn reason is a kill that ends flat
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)

@@ -255,6 +255,18 @@ def test_a_kill_is_not_verified_before_the_hedge_is_gone() -> None:
     assert drive.exchange.flat(ALPHA)
 
 
+def test_a_kill_latched_while_we_were_down_closes_a_hedge_that_a_hold_had_kept() -> None:
+    """Without any pair the hedge is what is held."""
+    drive = alone().run(2.0)
+    drive.control(OperatorAction.KILL_HOLD)
+    drive.run(0.01)
+    assert held(drive) > 0
+    drive.hand_in(session(drive.instruments, at_ns=drive.now, epoch=2, latch="kill by operator: now", resumed=True,
+                          trade_from_ns=0))
+    drive.run(1.0)
+    assert held(drive) == 0
+
+
 def test_kill_hold_keeps_what_is_held() -> None:
     """Its slices end, nothing is closed, and no decision moves it while HALTED."""
     drive = alone(0.9).run_to_note("hedge_started").run(0.02)
