@@ -9,20 +9,15 @@ from typing import Final
 
 import msgspec
 
-from bot.domain.events import ForcedFill, MarketEvent, SessionStarted
-from bot.domain.values import NS_PER_DAY, NS_PER_S, Nanos, Wallet
+from bot.domain.events import ForcedFill
+from bot.domain.values import NS_PER_DAY
 from bot.engine.engine import Engine
 from bot.engine.params import EngineParams
 from bot.engine.step import DecisionRecord, Step
-from bot.runtime.calendar import JOBS, Calendar
-from bot.runtime.schedule import Schedule
 from bot.runtime.sim_world import small_market
-from bot.venues.simulated.exchange import SimulatedExchange
 from bot.venues.simulated.market.params import ALL_COINS, EmbeddedParams, Scenario
-from bot.venues.simulated.market.source import EmbeddedMarket
-from bot.venues.simulated.params import SimulatedParams
+from tests.embedded_world import START, embedded_world
 
-START: Final = Nanos(1_735_689_600 * NS_PER_S)
 MONTH_DAYS: Final = 31
 CALM, USUAL, WILD = 0.35, 0.69, 1.2
 """Hourly volatility of the market factor in per cent: three regimes."""
@@ -76,19 +71,8 @@ def storm(seed: int, days: float, scenarios: tuple[Scenario, ...], *, governed: 
     engine = Engine(msgspec.structs.replace(usual, governor=governor))
     end = START + int(days * NS_PER_DAY)
     embedded = small_market(EmbeddedParams(scenarios=scenarios, market_vol_1h_pct=vol_1h_pct))
-    market = EmbeddedMarket(embedded, seed, START, end)
     beta_of = {coin.coin: coin.beta for coin in embedded.coins}
-    exchange = SimulatedExchange(market.instruments(), SimulatedParams(), seed)
-    for venue in dict.fromkeys(each.venue for each in market.instruments()):
-        exchange.deposit(START, venue, Wallet.SPOT, Decimal(35_000), f"s-{venue}")
-        exchange.deposit(START, venue, Wallet.FUTURES, Decimal(15_000), f"f-{venue}")
-    warmup: tuple[MarketEvent, ...] = (*market.funding_history(), *market.closes_before())
-    first = Nanos(min(event.at_ns for event in warmup) - 1)
-    schedule = Schedule(market, exchange, Calendar(JOBS, START - 1), end, start_ns=first)
-    for event in warmup:
-        schedule.inject(event)
-    schedule.inject(SessionStarted(first, 1, "b", "c", "a", "demo", tuple(market.instruments()), cadence_s=60.0,
-                                   trade_from_ns=START))
+    schedule = embedded_world(embedded, seed, end).schedule
     run = Run()
     while (event_now := schedule.pop()) is not None:
         step = engine.step(event_now)

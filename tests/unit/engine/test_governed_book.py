@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import msgspec
 import pytest
 
 from bot.domain.commands import Alert, FitModels
-from bot.domain.events import AnyEvent, MarketEvent, ModelsFitted, SessionStarted
-from bot.domain.values import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Nanos, Wallet
+from bot.domain.events import AnyEvent, ModelsFitted
+from bot.domain.values import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S, Nanos
 from bot.engine.engine import Engine
 from bot.engine.params import EngineParams
 from bot.engine.step import Step
 from bot.risk.sheet import RiskSheet
-from bot.runtime.calendar import JOBS, Calendar
-from bot.runtime.schedule import Schedule
 from bot.runtime.sim_world import small_market
-from bot.venues.simulated.exchange import SimulatedExchange
 from bot.venues.simulated.market.params import EmbeddedParams
-from bot.venues.simulated.market.source import EmbeddedMarket
-from bot.venues.simulated.params import SimulatedParams
+from tests.embedded_world import START, embedded_world
 
-START = Nanos(1_735_689_600 * NS_PER_S)
 SEED = 4
 """A market that pays at its start, so that pairs are held."""
 
@@ -33,18 +26,8 @@ class Governed:
     def __init__(self, hours: float) -> None:
         self.engine = Engine(EngineParams())
         self.end = START + int(hours * NS_PER_HOUR)
-        market = EmbeddedMarket(small_market(EmbeddedParams()), SEED, START, self.end)
-        self.exchange = SimulatedExchange(market.instruments(), SimulatedParams(), SEED)
-        for venue in dict.fromkeys(each.venue for each in market.instruments()):
-            self.exchange.deposit(START, venue, Wallet.SPOT, Decimal(35_000), f"s-{venue}")
-            self.exchange.deposit(START, venue, Wallet.FUTURES, Decimal(15_000), f"f-{venue}")
-        past: tuple[MarketEvent, ...] = (*market.funding_history(), *market.closes_before())
-        first = Nanos(min(event.at_ns for event in past) - 1)
-        self.schedule = Schedule(market, self.exchange, Calendar(JOBS, START - 1), self.end, start_ns=first)
-        self.session = SessionStarted(first, 1, "b", "c", "a", "demo", tuple(market.instruments()), cadence_s=60.0,
-                                      trade_from_ns=START)
-        for event in (*past, self.session):
-            self.schedule.inject(event)
+        world = embedded_world(small_market(EmbeddedParams()), SEED, self.end)
+        self.schedule, self.session = world.schedule, world.session
         self.steps: list[Step] = []
         while (event_now := self.schedule.pop()) is not None:
             self.take(event_now)
