@@ -12,7 +12,7 @@ from typing import Final
 from bot.domain.commands import Alert, SubmitOrder
 from bot.domain.events import AnyEvent
 from bot.domain.orders import OrderIntent
-from bot.domain.values import HEDGE, NS_PER_S, OrderId, Owner
+from bot.domain.values import HEDGE, NS_PER_S, OrderId
 from bot.engine import hedge_room
 from bot.engine.engine import Engine
 from bot.engine.exposure import data_age_s_max
@@ -22,7 +22,7 @@ from bot.engine.turn import Turn
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk.modes import Mode
 from bot.runtime.breaches import Breaches
-from bot.runtime.order_parents import opening_bound
+from bot.runtime.order_parents import base_out, opening_bound
 
 _PAGE_SLACK_NS: Final = 5 * NS_PER_S
 """An alert leaves at most this long after its cause."""
@@ -92,7 +92,7 @@ class EngineInvariants:
             return
         held = abs(engine.ledger.quantity(intent.instrument, intent.owner))
         grossed = bound.target_base / (_ONE - rules.taker_fee) if rules.fee_in_base else bound.target_base
-        worst = held + _base_out(state, intent, reducing=False)
+        worst = held + base_out(state, intent, reducing=False)
         if worst > grossed + bound.step_base:
             self._say("I15", intent, at_ns, f"could bring the leg to {worst:f}, its parent ends at {grossed:f}")
 
@@ -114,7 +114,7 @@ class EngineInvariants:
 
     def _reducing(self, at_ns: int, intent: OrderIntent, engine: Engine) -> None:
         held = engine.ledger.quantity(intent.instrument, intent.owner)
-        most = _base_out(engine.state, intent, reducing=True)
+        most = base_out(engine.state, intent, reducing=True)
         if held * int(intent.side) >= 0 or most > abs(held):
             self._say("I4", intent, at_ns, f"reduces {held:f} by up to {most:f}")
 
@@ -152,17 +152,3 @@ class EngineInvariants:
         self._breaches.add(invariant, f"own {intent.order_id}", at_ns,
                            f"order {intent.order_id} ({intent.purpose} {intent.side.name.lower()} {intent.instrument} "
                            f"for {intent.owner}) {what}")
-
-
-def _base_out(state: EngineState, intent: OrderIntent, *, reducing: bool) -> Decimal:
-    """Base quantity of this owner's live orders on this instrument that open, or that reduce; this order among them.
-
-    Each counts in the lots of its time: the venue may have changed its grid since.
-    """
-    total, owner = Decimal(0), Owner(intent.owner)
-    for order_id in state.live_orders:
-        other = state.orders[order_id]
-        if other.intent.owner == owner and other.intent.instrument == intent.instrument \
-                and other.intent.reduces_owner is reducing:
-            total += state.market.rules_at(intent.instrument, other.sent_ns).quantity(other.remaining_lots)
-    return total

@@ -7,7 +7,6 @@ What needs the venues' own truth is checked in simulation; here its place is tak
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Final
 
 from bot.domain.commands import SubmitOrder
@@ -18,7 +17,7 @@ from bot.engine.engine import Engine
 from bot.engine.step import Step
 from bot.portfolio.pairs import Pair, PairState
 from bot.risk.modes import Mode
-from bot.runtime.order_parents import opening_bound
+from bot.runtime.order_parents import base_out, opening_bound
 
 SWEEP_NS: Final = NS_PER_S
 """Pairs are looked at this often by the engine's own time."""
@@ -127,7 +126,8 @@ class Monitors:
             self._tell(at_ns, "I15", intent.order_id, f"{intent.instrument}: opens without a parent")
             return
         rules = self._engine.state.market.instruments[intent.instrument]
-        worst = abs(self._engine.ledger.quantity(intent.instrument, intent.owner)) + self._out(intent, reducing=False)
+        held = abs(self._engine.ledger.quantity(intent.instrument, intent.owner))
+        worst = held + base_out(self._engine.state, intent, reducing=False)
         target = bound.target_base / (1 - rules.taker_fee) if rules.fee_in_base else bound.target_base
         if worst > target + bound.step_base:
             self._tell(at_ns, "I15", intent.order_id,
@@ -136,20 +136,9 @@ class Monitors:
     def _reducing(self, at_ns: Nanos, intent: OrderIntent) -> None:
         """I4: what reduces may not cross zero even if all that is out fills."""
         held = self._engine.ledger.quantity(intent.instrument, intent.owner)
-        most = self._out(intent, reducing=True)
+        most = base_out(self._engine.state, intent, reducing=True)
         if held * int(intent.side) >= 0 or most > abs(held):
             self._tell(at_ns, "I4", intent.order_id, f"{intent.instrument}: reduces {held:f} by up to {most:f}")
-
-    def _out(self, intent: OrderIntent, *, reducing: bool) -> Decimal:
-        """Base quantity that orders of this owner and instrument may still trade, this one among them."""
-        state, total = self._engine.state, Decimal(0)
-        for order_id in state.live_orders:
-            order = state.orders[order_id]
-            mine = order.intent.owner == intent.owner and order.intent.instrument == intent.instrument
-            if mine and order.intent.reduces_owner is reducing:
-                rules = state.market.rules_at(intent.instrument, order.sent_ns)
-                total += rules.quantity(order.remaining_lots)
-        return total
 
     # ------------------------------------------------------------------------------------------------- what is out
 

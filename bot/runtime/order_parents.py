@@ -1,4 +1,4 @@
-"""How far an opening order's owner may go: the target of its parent, of a pair or of the hedge."""
+"""How far an order's owner may go: the target of its parent, of a pair or of the hedge, and what it has out."""
 
 from __future__ import annotations
 
@@ -31,3 +31,17 @@ def opening_bound(state: EngineState, intent: OrderIntent) -> OpeningBound | Non
     if pair is None or pair.parent is None:
         return None
     return OpeningBound(pair.parent, pair.parent.target_base, pair.step_base)
+
+
+def base_out(state: EngineState, intent: OrderIntent, *, reducing: bool) -> Decimal:
+    """Base quantity that live orders of this owner and instrument, which open or which reduce, may still trade.
+
+    The order itself is among them. Each counts in the lots of its time: the venue may have changed its grid since.
+    """
+    total = ZERO
+    for order_id in state.live_orders:
+        order = state.orders[order_id]
+        mine = order.intent.owner == intent.owner and order.intent.instrument == intent.instrument
+        if mine and order.intent.reduces_owner is reducing:
+            total += state.market.rules_at(intent.instrument, order.sent_ns).quantity(order.remaining_lots)
+    return total
