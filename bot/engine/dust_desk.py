@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.domain.orders import TimeInForce
 from bot.domain.values import DUST, NS_PER_S, Nanos, Side
-from bot.engine import orders_desk, pairs_desk
+from bot.engine import orders_desk, owner_legs
 from bot.engine.turn import Turn
 from bot.execution.pair_moves import LegSituation, WantedOrder
 from bot.execution.pair_orders import closable, reducing_ticks
@@ -56,7 +56,7 @@ def _grown(turn: Turn) -> Iterator[LegSituation]:
         holding = book.held.get(DUST)
         if holding is None or not holding.quantity or book.instrument in turn.state.market.halted:
             continue
-        leg = pairs_desk.leg_situation(turn, DUST, book.instrument)
+        leg = owner_legs.leg_situation(turn, DUST, book.instrument)
         if closable(leg):
             yield leg
 

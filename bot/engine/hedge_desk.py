@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.domain.commands import Transfer
 from bot.domain.values import HEDGE, NS_PER_S, ZERO, InstrumentId, Nanos, Venue, Wallet
-from bot.engine import dust_parking, orders_desk, pairs_desk
+from bot.engine import dust_parking, orders_desk, owner_legs
 from bot.engine.turn import Turn
 from bot.execution.hedge_execution import advance_hedge, grows
 from bot.execution.pair_moves import Permissions
@@ -22,15 +22,15 @@ def begin(turn: Turn, instrument: InstrumentId, target_base: Decimal, reason: st
           waiting_transfer: str = "") -> None:
     """Give a leg a new parent execution towards a signed quantity; it becomes one if it was none."""
     leg = turn.state.hedge.legs.setdefault(instrument, HedgeLeg(instrument=instrument))
-    seen = pairs_desk.leg_situation(turn, HEDGE, instrument)
+    seen = owner_legs.leg_situation(turn, HEDGE, instrument)
     held, params = seen.quantity, turn.params.execution
     parent_id = f"hedge/{instrument}-{turn.now_ns // NS_PER_S}"
     slices: tuple[Slice, ...] = (Slice(due_ns=turn.now_ns, cumulative_base=target_base),)
     if not urgent and target_base != held:
         slices = plan_slices(
             seed=turn.params.seed, parent_id=parent_id, start_base=held, target_base=target_base,
-            step_base=seen.instrument.lot_size, clip_base=pairs_desk.clip_base((seen,), params),
-            min_base=pairs_desk.min_base((seen,)), now_ns=turn.now_ns, params=params,
+            step_base=seen.instrument.lot_size, clip_base=owner_legs.clip_base((seen,), params),
+            min_base=owner_legs.min_base((seen,)), now_ns=turn.now_ns, params=params,
         )
     leg.parent = Parent(
         parent_id=parent_id, kind="open" if grows(held, target_base) else "close", start_base=held,
@@ -192,7 +192,7 @@ def _look(turn: Turn, leg: HedgeLeg) -> None:
     if leg.waiting_transfer and parent is not None and turn.now_ns < parent.deadline_ns:
         hedge.wakes[leg.instrument] = parent.deadline_ns
         return
-    seen = pairs_desk.leg_situation(turn, HEDGE, leg.instrument)
+    seen = owner_legs.leg_situation(turn, HEDGE, leg.instrument)
     moves = advance_hedge(leg, seen, turn.now_ns, _permissions(turn, leg), turn.params.execution)
     for name, keys in moves.notes:
         turn.note(name, **dict(keys))
@@ -200,7 +200,7 @@ def _look(turn: Turn, leg: HedgeLeg) -> None:
     for wanted in moves.orders:
         parent_id = leg.parent.parent_id if leg.parent is not None else f"hedge/{leg.instrument}-rest"
         if orders_desk.place(turn, HEDGE, wanted, parent_id):
-            pairs_desk.show_ticks(turn)
+            owner_legs.show_ticks(turn)
         elif leg.parent is not None:  # a limit said no: it stays as large as it is, the next decision asks anew
             leg.parent.deadline_ns = min(leg.parent.deadline_ns, turn.now_ns)
             wake_ns = Nanos(turn.now_ns + 1)
@@ -219,12 +219,12 @@ def _is_over(turn: Turn, leg: HedgeLeg) -> bool:
     """Nothing is held, wanted or out."""
     if leg.parent is not None or turn.ledger.quantity(leg.instrument, HEDGE):
         return False
-    return pairs_desk.leg_situation(turn, HEDGE, leg.instrument).quiet
+    return owner_legs.leg_situation(turn, HEDGE, leg.instrument).quiet
 
 
 def _permissions(turn: Turn, leg: HedgeLeg) -> Permissions:
     """As a pair's; while another leg is being closed a new one waits: both at once would be twice the hedge."""
-    allowed = pairs_desk.permissions_of(turn, (leg.instrument,))
+    allowed = owner_legs.permissions_of(turn, (leg.instrument,))
     if any(_leaves(turn, other) for other in turn.state.hedge.legs.values() if other is not leg):
         return Permissions(opens=False, opens_after_reconciliation=allowed.opens or allowed.opens_after_reconciliation,
                            settlement_quiet_until_ns=allowed.settlement_quiet_until_ns, exits=allowed.exits)

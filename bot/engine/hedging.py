@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from bot.domain.values import HEDGE, ZERO, InstrumentId, Side
-from bot.engine import book_beta, governing, hedge_desk, hedge_room, pairs_desk
+from bot.engine import book_beta, governing, hedge_desk, hedge_room, owner_legs
 from bot.engine.exposure import data_age_s, data_age_s_max
 from bot.engine.turn import Turn
 from bot.market.costs import leg_costs
@@ -182,7 +182,7 @@ def _may_carry(turn: Turn, instrument: InstrumentId, held: HedgeHeld) -> bool:
 def _tradable(turn: Turn, instrument: InstrumentId) -> bool:
     fresh = data_age_s(turn, instrument) <= data_age_s_max(turn)
     return (fresh and instrument not in turn.state.market.halted
-            and pairs_desk.venue_reachable(turn, instrument))
+            and owner_legs.venue_reachable(turn, instrument))
 
 
 def _by_mode(turn: Turn, held: HedgeHeld, found: Hedge) -> tuple[HedgeHeld, str]:

@@ -6,23 +6,18 @@ from decimal import Decimal
 
 import msgspec
 
-from bot.domain.commands import ShowTicks
 from bot.domain.orders import TimeInForce
-from bot.domain.values import NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, OrderId, Owner
-from bot.engine import makers, orders_desk
+from bot.domain.values import NS_PER_DAY, NS_PER_S, ZERO, InstrumentId, Nanos, Owner
+from bot.engine import orders_desk
 from bot.engine.dust_parking import park
+from bot.engine.owner_legs import clip_base, leg_situation, min_base, permissions_of, show_ticks, venue_reachable
 from bot.engine.turn import Turn
-from bot.execution.order_states import OrderState
 from bot.execution.pair_execution import advance, hedged_base, is_whole
 from bot.execution.pair_moves import LegSituation, Moves, Permissions, WantedOrder
 from bot.execution.pair_orders import limit_ticks, opening_lots, opening_side, tradable
-from bot.execution.params import ExecutionParams
 from bot.execution.twap import plan_slices
 from bot.portfolio.pairs import Pair, PairState, Parent, Slice
 from bot.risk import throttle
-from bot.risk.modes import Mode
-
-TICKS_AHEAD_S = 60
 
 
 def begin(turn: Turn, pair: Pair, target_base: Decimal, kind: str, reason: str, *, urgent: bool = False) -> None:
@@ -167,14 +162,6 @@ def _unquoted(turn: Turn, leg: LegSituation) -> bool:
     return leg.quote is None and leg.instrument.id not in turn.state.market.halted
 
 
-def show_ticks(turn: Turn) -> None:
-    """The feed shows its finest ticks while something of ours moves."""
-    until = Nanos(turn.now_ns + TICKS_AHEAD_S * NS_PER_S)
-    if until - turn.state.ticks_until_ns >= TICKS_AHEAD_S * NS_PER_S // 2:
-        turn.state.ticks_until_ns = until
-        turn.commands.append(ShowTicks(until))
-
-
 def _note_state(turn: Turn, pair: Pair, before: PairState, long: LegSituation, short: LegSituation) -> None:
     if pair.state is PairState.HEDGED:
         _on_hedged(turn, pair, long, short)
@@ -235,61 +222,9 @@ def situation(turn: Turn, pair: Pair, leg: InstrumentId) -> LegSituation:
     return leg_situation(turn, pair.pair_id, leg)
 
 
-def leg_situation(turn: Turn, owner: Owner, leg: InstrumentId) -> LegSituation:
-    """What the ledger holds for an owner, what is out, and the quote if there is one."""
-    working = gross = doubtful = reducing = 0
-    resting: list[OrderId] = []
-    resting_ticks: int | None = None
-    for order_id in turn.state.live_orders:
-        order = turn.state.orders[order_id]
-        intent = order.intent
-        if intent.owner != owner or intent.instrument != leg:
-            continue
-        remaining = turn.lots_now(order)
-        if order.state in (OrderState.UNKNOWN, OrderState.SETTLING) or order.doubt_since_ns is not None:
-            doubtful += remaining or 1  # an order in doubt is never nothing
-            reducing += remaining if intent.reduces_owner else 0
-        else:
-            working, gross = working + remaining * int(intent.side), gross + remaining
-            if intent.time_in_force is not TimeInForce.IOC:
-                resting.append(order_id)
-                resting_ticks = resting_ticks or intent.limit_price_ticks
-    entry = turn.state.market.quotes.get(leg)
-    return LegSituation(
-        instrument=turn.instrument(leg), quantity=turn.ledger.quantity(leg, owner),
-        quote=entry[1] if entry is not None else None, quote_ns=Nanos(entry[0] if entry is not None else 0),
-        working_lots=working or gross, doubtful_lots=doubtful, doubtful_reducing_lots=reducing, resting=tuple(resting),
-        resting_ticks=resting_ticks, net=turn.ledger.net(leg),
-        reachable=venue_reachable(turn, leg),
-    )
-
-
 def permissions(turn: Turn, pair: Pair) -> Permissions:
     """What modes, reconciliation and settlement clocks allow this pair."""
     return permissions_of(turn, pair.legs)
-
-
-def permissions_of(turn: Turn, legs: tuple[InstrumentId, ...]) -> Permissions:
-    """What they allow an owner of these legs."""
-    modes = turn.state.modes
-    blocked: list[str] = []
-    quiet: int | None = None
-    for leg in legs:
-        venue = turn.venue_of(leg)
-        blocked.extend(modes.venue_reasons(venue))
-        blocked.extend(modes.instruments.get(leg, ()))
-        if leg in turn.state.market.halted:
-            blocked.append("halted")
-        quiet = _quiet_until(turn, leg, quiet)
-    runs = modes.mode() is Mode.RUN and turn.state.session.trading
-    return Permissions(
-        exits=all(venue_reachable(turn, leg) for leg in legs),
-        ends_flat=turn.state.killed_flatten,
-        opens=runs and not blocked,
-        opens_after_reconciliation=runs and all(reason == "not_reconciled" for reason in blocked),
-        settlement_quiet_until_ns=Nanos(quiet) if quiet is not None else None,
-        makers=turn.params.execution.makers and makers.possible(turn),
-    )
 
 
 def reachable(turn: Turn, pair: Pair) -> bool:
@@ -297,53 +232,11 @@ def reachable(turn: Turn, pair: Pair) -> bool:
     return all(venue_reachable(turn, leg) for leg in pair.legs)
 
 
-def venue_reachable(turn: Turn, leg: InstrumentId) -> bool:
-    """Whether a leg's venue can be reached and takes our key, as far as we know."""
-    venue = turn.venue_of(leg)
-    return turn.state.venues[venue].connected and not turn.state.modes.venues_halted.get(venue)
-
-
 def waits(turn: Turn, pair: Pair) -> bool:
     """Whether a whole pair's patient exit waits for a venue that cannot be reached."""
     parent = pair.parent
     return (parent is not None and not parent.opening and not parent.urgent and pair.unhedged_since_ns is None
             and not reachable(turn, pair))
-
-
-def _quiet_until(turn: Turn, leg: InstrumentId, quiet: int | None) -> int | None:
-    """The end of the minute around a leg's settlement, if now lies within it."""
-    history = turn.state.market.funding.get(leg)
-    if history is None or not turn.instrument(leg).is_perp:
-        return quiet
-    around = int(turn.params.execution.settlement_quiet_s * NS_PER_S)
-    following = history.next_settlement_ns(turn.now_ns)
-    for settled in (history.settled_ns, following):
-        if settled is not None and settled - around <= turn.now_ns < settled + around:
-            quiet = max(quiet or 0, settled + around)
-    return quiet
-
-
-def clip_base(legs: tuple[LegSituation, ...], params: ExecutionParams) -> Decimal:
-    """The most a slice takes: a share of the thinner touch, and a bound in USD."""
-    sizes = []
-    for leg in legs:
-        if leg.quote is not None:
-            touch = leg.instrument.quantity(min(leg.quote.bid_lots, leg.quote.ask_lots))
-            sizes.append(touch * Decimal(repr(params.slice_touch_share)))
-            sizes.append(Decimal(repr(params.slice_usd_max)) / leg.instrument.price(leg.quote.ask_ticks))
-    return min(sizes) if sizes else ZERO
-
-
-def min_base(legs: tuple[LegSituation, ...]) -> Decimal:
-    """The least base quantity that every leg's venue takes as one order (with 2 % room for the price)."""
-    least = ZERO
-    for leg in legs:
-        rules = leg.instrument
-        size = rules.quantity(rules.lots_min)
-        if leg.quote is not None:
-            size = max(size, Decimal("1.02") * rules.notional_min_usd / rules.price(leg.quote.bid_ticks))
-        least = max(least, size)
-    return least
 
 
 def run_due(turn: Turn) -> None:

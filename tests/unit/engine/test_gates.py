@@ -23,7 +23,7 @@ from bot.domain.events import (
 )
 from bot.domain.orders import TimeInForce
 from bot.domain.values import NS_PER_S, OrderId, Side, Wallet
-from bot.engine import orders_desk, pairs_desk
+from bot.engine import orders_desk, owner_legs, pairs_desk
 from bot.engine.engine import Engine
 from bot.engine.exposure import exposure_of, futures_equity_usd, gross_worst_usd
 from bot.engine.params import EngineParams
@@ -296,7 +296,7 @@ def test_R2_two_orders_that_face_each_other_are_not_nothing(state: OrderState) -
         drive.engine.state.orders[each] = Order(intent=intent, sent_ns=drive.now, state=state)
         drive.engine.state.live_orders[each] = None
     turn = Turn(drive.engine.state, drive.engine.ledger, drive.engine.params, drive.now)
-    leg = pairs_desk.leg_situation(turn, order.intent.owner, order.intent.instrument)
+    leg = owner_legs.leg_situation(turn, order.intent.owner, order.intent.instrument)
     assert not leg.quiet
     assert (leg.working_lots or leg.doubtful_lots) == 2 * order.intent.quantity_lots
 
